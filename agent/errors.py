@@ -1,0 +1,81 @@
+"""Every error the agent raises on purpose, sorted by what its caller does next.
+
+    AgentError
+     +-- UsageError             a command was given something unusable   (exit code 2)
+     +-- ConfigError            the file must be changed first           (exit code 78)
+     +-- SourceLostError        open the bus, radio or receiver again    (back-off)
+     +-- MalformedInputError    count it and go on with the next input
+     +-- StoreError             stop: nothing is recorded without the log
+     |    +-- LogCorruptError   stop, and keep the file for diagnosis
+     +-- SealError              a key is missing or does not fit; nothing may leave the car
+     +-- RemoteError            try again later; the log still has everything
+          +-- PushbackError     try again later, and slower
+          +-- RefusedError      do not try again; tell a person
+
+The message names the value that was wrong and the limit it broke, in one line.
+A ValueError or TypeError that reaches the service is a bug of ours.
+"""
+
+
+class AgentError(Exception):
+    """Base of the tree above. `hint` tells a person, in one sentence, what to do."""
+
+    hint: str = ""
+
+
+class UsageError(AgentError):
+    """A file, a directory, a port or an option that this command cannot use."""
+
+
+class ConfigError(AgentError):
+    """The configuration cannot be used; the message has section, key, value and limit."""
+
+
+class SourceLostError(AgentError):
+    """A bus, radio or receiver stopped delivering; opening it again may help."""
+
+
+class MalformedInputError(AgentError):
+    """One frame, line or message cannot be understood. It says nothing about the next."""
+
+
+class StoreError(AgentError):
+    """The event log cannot be read or written."""
+
+    hint = "Check free space and the health of the disk under the state directory."
+
+
+class LogCorruptError(StoreError):
+    """The log holds something it cannot have written: a gap, a wrong digest."""
+
+    hint = "Keep the file; `amo-agent log verify` names the first bad sequence number."
+
+
+class SealError(AgentError):
+    """A key is missing or unusable, or a sealed value does not open with it."""
+
+
+class RemoteError(AgentError):
+    """The far side, or the road to it, failed. Nothing is lost: the log has it."""
+
+
+class PushbackError(RemoteError):
+    """The far side asks for a slower pace.
+
+    retry_after_s: seconds to wait, as the far side said; None where it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedError(RemoteError):
+    """The far side understood and said no; the same request would be refused again.
+
+    code: the far side's own number for the reason (AMO result code, HTTP status).
+    """
+
+    def __init__(self, message: str, *, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code

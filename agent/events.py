@@ -1,0 +1,256 @@
+"""What can happen to a car and to its data. Kinds are in the past tense and end in a version.
+
+An event is a frozen struct. Its stored form (`encode`) is a MessagePack array of its fields in
+the order below, so fields are added at the end with a default and never moved; a changed
+meaning is a new kind. Times inside are UTC nanoseconds.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import msgspec
+
+from agent.errors import MalformedInputError
+from agent.privacy import Level
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """kind: the name in the log; level: of the whole event; urgent: written at once."""
+
+    kind: ClassVar[str] = ""
+    level: ClassVar[Level] = Level.LV1
+    urgent: ClassVar[bool] = False
+
+
+class AgentStarted(Event, frozen=True, array_like=True):
+    """boot_id: the kernel's, a UUID; sqlite: version of the library that writes the log."""
+
+    kind: ClassVar[str] = "agent-started/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    version: str
+    boot_id: str
+    sqlite: str
+
+
+class AgentStopped(Event, frozen=True, array_like=True):
+    """reason: "signal", "end of recording", "finished"."""
+
+    kind: ClassVar[str] = "agent-stopped/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    reason: str
+
+
+class SignalsSampled(Event, frozen=True, array_like=True):
+    """One source's samples of one 100 ms tick; all of one level.
+
+    origin: "can0", "obd", "gnss"
+    t0_ns:  UTC nanoseconds that the offsets count from
+    series: name -> (offsets from t0_ns in ns, values in SI), equally long, in order of arrival
+
+    The class level is the strictest; the level of each event is that of its names.
+    """
+
+    kind: ClassVar[str] = "signals-sampled/1"
+    origin: str
+    t0_ns: int
+    series: dict[str, tuple[list[int], list[float]]]
+
+
+class PositionFixed(Event, frozen=True, array_like=True):
+    """A GNSS fix; fields and units as in position.PositionFix."""
+
+    kind: ClassVar[str] = "position-fixed/1"
+    level: ClassVar[Level] = Level.LV2
+    t_ns: int
+    latitude_deg: float
+    longitude_deg: float
+    elevation_m: float | None
+    speed_mps: float | None
+    heading_deg: float | None
+    semi_major_m: float | None
+    semi_minor_m: float | None
+    orientation_deg: float | None
+
+
+class BsmMade(Event, frozen=True, array_like=True):
+    """A basic safety message of our own. message: UPER bytes of the MessageFrame.
+
+    on_air: whether a radio took it; a replay makes messages and sends none.
+    """
+
+    kind: ClassVar[str] = "bsm-made/1"
+    level: ClassVar[Level] = Level.LV1
+    message: bytes
+    on_air: bool
+
+
+class BsmHeard(Event, frozen=True, array_like=True):
+    """A message of somebody else's, as it arrived. verdict: "ok" or why it is not believed."""
+
+    kind: ClassVar[str] = "bsm-heard/1"
+    level: ClassVar[Level] = Level.LV1
+    message: bytes
+    verdict: str
+
+
+class VinRead(Event, frozen=True, array_like=True):
+    """origin: "obd" when asked for by service 09, else the bus it was seen on."""
+
+    kind: ClassVar[str] = "vin-read/1"
+    level: ClassVar[Level] = Level.LV1
+    vin: str
+    origin: str
+
+
+class DtcSet(Event, frozen=True, array_like=True):
+    """code: SAE J2012 form, "P0301"; ecu: its answer identifier, "7E8"."""
+
+    kind: ClassVar[str] = "dtc-set/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    code: str
+    ecu: str
+
+
+class DtcCleared(Event, frozen=True, array_like=True):
+    """A code that was reported before is reported no more."""
+
+    kind: ClassVar[str] = "dtc-cleared/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    code: str
+    ecu: str
+
+
+class BrakedHard(Event, frozen=True, array_like=True):
+    """Deceleration stayed above 0.4 g (SAE J2735:2016, DE_VehicleEventFlags, eventHardBraking).
+
+    peak_mps2: strongest deceleration, a positive number; held_ms: time above the limit;
+    onset_mps: speed when it began
+    """
+
+    kind: ClassVar[str] = "braked-hard/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    t_ns: int
+    peak_mps2: float
+    held_ms: int
+    onset_mps: float
+
+
+class InputLost(Event, frozen=True, array_like=True):
+    """Something that arrived was not recorded. what: "frames", "samples", "events"."""
+
+    kind: ClassVar[str] = "input-lost/1"
+    level: ClassVar[Level] = Level.LV3
+    what: str
+    count: int
+    reason: str
+
+
+class InputOpened(Event, frozen=True, array_like=True):
+    """A bus, log file, receiver or radio is being read from now on."""
+
+    kind: ClassVar[str] = "input-opened/1"
+    level: ClassVar[Level] = Level.LV3
+    uri: str
+
+
+class InputClosed(Event, frozen=True, array_like=True):
+    """It is read no more. broken: lines or frames that could not be understood."""
+
+    kind: ClassVar[str] = "input-closed/1"
+    level: ClassVar[Level] = Level.LV3
+    uri: str
+    taken: int
+    broken: int
+    reason: str
+
+
+class ParcelRegistered(Event, frozen=True, array_like=True):
+    """The receipt of an upload; the uploader's cursor is the fold of these.
+
+    parcel_id: upper-case hex; tx_hash: of the register transaction; height: its block
+    first_seq, last_seq: the range of this log it was built from; size_bytes: of the sealed body
+    custody: the parcel's data key, wrapped for the owner
+    """
+
+    kind: ClassVar[str] = "parcel-registered/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    parcel_id: str
+    parcel_level: int
+    first_seq: int
+    last_seq: int
+    size_bytes: int
+    tx_hash: str
+    height: int
+    custody: bytes
+
+
+class ConsentRequested(Event, frozen=True, array_like=True):
+    """A buyer asks for a parcel. payment_mote: decimal text; buyer: AMO address, upper-case hex."""
+
+    kind: ClassVar[str] = "consent-requested/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    parcel_id: str
+    buyer: str
+    payment_mote: str
+
+
+class ConsentGranted(Event, frozen=True, array_like=True):
+    """The owner let one buyer read one parcel. by: "owner" or the rule that decided."""
+
+    kind: ClassVar[str] = "consent-granted/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    parcel_id: str
+    buyer: str
+    by: str
+    tx_hash: str
+
+
+class ConsentRefused(Event, frozen=True, array_like=True):
+    """The owner, or a rule, said no. Nothing was sent."""
+
+    kind: ClassVar[str] = "consent-refused/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    parcel_id: str
+    buyer: str
+    by: str
+
+
+class ConsentRevoked(Event, frozen=True, array_like=True):
+    """The owner took a grant back; what the buyer opened before cannot be recalled."""
+
+    kind: ClassVar[str] = "consent-revoked/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    parcel_id: str
+    buyer: str
+    tx_hash: str
+
+
+KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODERS: Final = {kind: msgspec.msgpack.Decoder(event) for kind, event in KINDS.items()}
+
+
+def encode(event: Event) -> bytes:
+    """The payload bytes of an event, before any sealing."""
+    return _ENCODER.encode(event)
+
+
+def decode(kind: str, payload: bytes) -> Event:
+    """Raises MalformedInputError for a kind nobody knows and for a payload that does not fit."""
+    if kind not in _DECODERS:
+        raise MalformedInputError(f"event kind {kind!r} is not known to this version")
+    try:
+        return _DECODERS[kind].decode(payload)
+    except msgspec.DecodeError as error:
+        raise MalformedInputError(f"{kind}: {error}") from error

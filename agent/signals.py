@@ -1,0 +1,38 @@
+"""One quantity of the car, sampled once: what every driver hands inward.
+
+Names are dotted paths from docs/signals.md ("speed.wheel.front_left"); a DBC signal that
+no profile maps is called "can.<message>.<signal>". Values are SI: m, m/s, m/s2, rad, rad/s,
+K, Pa, V, A, W, J, 1/s; shares are 0..1; switches and states are whole numbers.
+Axes and signs are those of ISO 8855: x forward, y to the left, z up, so a left turn has
+positive yaw rate, steering angle and lateral acceleration.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """
+    name:   see above
+    value:  in the SI unit of that quantity; never a raw count
+    t_ns:   UTC nanoseconds when the sample reached us
+    origin: the source it came by: "can0", "obd", "gnss"
+    """
+
+    name: str
+    value: float
+    t_ns: int
+    origin: str
+
+
+class SignalSource(Protocol):
+    """Yields signals in the order the car sent them, in batches.
+
+    The iterator ends where a recording ends; on a live car it does not end.
+    Raises SourceLostError when the connection is gone. A frame that cannot be
+    decoded is counted by the source and skipped, never raised.
+    """
+
+    def batches(self) -> AsyncIterator[list[Signal]]: ...
