@@ -4,8 +4,8 @@
 
 The house has floors, and an import goes down only (tests/test_floors.py):
 
-    roof      cli  config  compose                              knows everything, decides nothing
-    gallery   record  upload  service                           moves data between rooms
+    roof      cli  config  compose  feeds                       knows everything, decides nothing
+    gallery   record  upload  trade  service                    moves data between rooms
     rooms     obd  v2x  amo | bsm  eventstore  parcel  wallet   no doors between rooms
     ground    errors  clock  signals  position  events  privacy  the words all rooms share
 """

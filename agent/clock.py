@@ -97,6 +97,10 @@ class ManualClock:
         self.advance(max(0, mono_ns - self._mono_ns))
         await asyncio.sleep(0)
 
+    def step(self, now_ns: int) -> None:
+        """Set the wall clock; the monotonic one does not notice."""
+        self._now_ns = now_ns
+
     def advance(self, delta_ns: int) -> None:
         if delta_ns < 0:
             raise ValueError(f"time does not go back: {delta_ns} ns")

@@ -175,6 +175,7 @@ class ParcelRegistered(Event, frozen=True, array_like=True):
     parcel_id: upper-case hex; tx_hash: of the register transaction; height: its block
     first_seq, last_seq: the range of this log it was built from; size_bytes: of the sealed body
     custody: the parcel's data key, wrapped for the owner
+    root: multihash of the parcel's manifest; the next parcel of the level links to it
     """
 
     kind: ClassVar[str] = "parcel-registered/1"
@@ -188,6 +189,7 @@ class ParcelRegistered(Event, frozen=True, array_like=True):
     tx_hash: str
     height: int
     custody: bytes
+    root: bytes
 
 
 class ConsentRequested(Event, frozen=True, array_like=True):

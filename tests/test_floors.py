@@ -8,8 +8,8 @@ AGENT = Path(__file__).parent.parent / "agent"
 GROUND = {"errors", "clock", "signals", "position", "events", "privacy"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
-GALLERY = {"record", "upload", "service"}
-ROOF = {"config", "compose", "cli", "__main__"}
+GALLERY = {"record", "upload", "trade", "service"}
+ROOF = {"config", "compose", "feeds", "playback", "cli", "__main__"}
 PACKAGE = {"__version__"}
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -1,0 +1,85 @@
+"""The command line: parse, call, print, and turn errors into exit codes. It holds no rule.
+
+0 done; 1 checked and not so; 2 wrong usage or input; 78 unusable configuration. A command's
+module is imported when the command is called, so that `--help` is quick on a small board.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from agent import __version__
+from agent.errors import AgentError, ConfigError, UsageError
+
+COMMANDS = {
+    "demo": "the main job, end to end, on this machine alone",
+    "run": "the service",
+    "replay": "put recorded traffic through the pipeline",
+    "log": "show and verify the event log",
+    "report": "a drive as a web page",
+    "devnode": "an AMO node and storage service on this machine",
+}
+"""Name of each command and what its module's `command` does, in a few words."""
+
+EXIT_NOT_SO = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+EXIT_INTERRUPTED = 130
+
+
+class _OnDemand(click.Group):
+    """A group that imports a command's module when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"agent.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_OnDemand)
+@click.version_option(__version__, prog_name="amo-agent")
+def group() -> None:
+    """Read a car, remember what happened, let its owner share it sealed."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code; an error is one line on stderr."""
+    try:
+        code = group.main(args=arguments, prog_name="amo-agent", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = EXIT_USAGE
+    except (click.ClickException, UsageError) as error:
+        code = _say(error, EXIT_USAGE)
+    except ConfigError as error:
+        code = _say(error, EXIT_CONFIG)
+    except AgentError as error:
+        code = _say(error, EXIT_NOT_SO)
+    except (KeyboardInterrupt, click.Abort):
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)
+
+
+def _say(error: Exception, code: int) -> int:
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    hint = f" ({error.hint})" if isinstance(error, AgentError) and error.hint else ""
+    click.echo(f"amo-agent: {' '.join(text.split())}{hint}", err=True)
+    return code

@@ -1,0 +1,57 @@
+"""`amo-agent run`: the service, as systemd starts it."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from agent.amo.market import Seller
+from agent.amo.rpc import RpcClient
+from agent.amo.storage import StorageClient
+from agent.clock import SystemClock
+from agent.compose import Archive, archive, configured, radio, uploader
+from agent.config import Config, UploadConfig, load_config
+from agent.privacy import Level
+from agent.service import Service
+
+
+@click.command()
+@click.option(
+    "--config", "path", type=click.Path(path_type=Path), required=True, help="A TOML file."
+)
+def command(*, path: Path) -> None:
+    """Collect, record and, if configured, upload, until SIGTERM.
+
+    Example: amo-agent run --config /etc/amo-agent/agent.toml
+    """
+    config = load_config(path)
+    with archive(Path(config.state), SystemClock(), wait=False) as parts:
+        asyncio.run(_serve(config, parts))
+
+
+async def _serve(config: Config, parts: Archive) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        air = None if config.radio is None else radio(config.radio)
+        if air is not None:
+            stack.callback(air.close)
+            await air.open()
+        service = configured(config, parts, air)
+        if config.upload is not None:
+            await _upload(config.upload, parts, service, stack)
+        await service.run(stop)
+
+
+async def _upload(
+    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
+) -> None:
+    """Parcels of the configured levels, now and then, for as long as the service runs."""
+    rpc = await stack.enter_async_context(RpcClient(config.rpc, clock=parts.clock))
+    storage = await stack.enter_async_context(StorageClient(config.storage))
+    outward = uploader(parts, Seller(rpc, storage, parts.keys.account))
+    levels = [Level(level) for level in config.levels]
+    service.every(config.every_s, lambda: outward.once(levels))

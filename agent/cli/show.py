@@ -1,0 +1,43 @@
+"""What several commands print alike: the default state directory, progress bars, figures."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+STATE = "/var/lib/amo-agent"
+"""Where the service keeps its state."""
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function (done, total) that draws a progress bar, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield _nowhere
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as drawn:
+
+        def report(done: int, total: int) -> None:
+            drawn.length = max(1, total)
+            drawn.update(done - drawn.pos)
+
+        yield report
+
+
+def _nowhere(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def figures(pairs: dict[str, object]) -> str:
+    """Names and values in two columns, for people."""
+    width = max(map(len, pairs))
+    return "\n".join(f"  {name:<{width}}  {_value(value)}" for name, value in pairs.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,239 @@
+"""The one place that knows every room: a configuration goes in, wired parts come out."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from agent import __version__
+from agent.amo.market import Seller
+from agent.bsm.codec import Codec
+from agent.bsm.convert import Converter
+from agent.bsm.identity import Identity
+from agent.bsm.message import VehicleSize
+from agent.bsm.state import VehicleState
+from agent.clock import SECOND, Clock
+from agent.config import BusConfig, Config, RadioConfig, host_and_port
+from agent.errors import ConfigError, StoreError
+from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
+from agent.eventstore.readmodel import ReadModel
+from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.writer import LogWriter
+from agent.feeds import BusFeed, ObdFeed, PositionFeed
+from agent.obd.bus import open_bus
+from agent.obd.dbc import Dbc, load_dbc
+from agent.obd.decode import Decoder
+from agent.obd.poller import Poller
+from agent.obd.profile import load_profiles
+from agent.obd.replay import LogSource
+from agent.obd.request import ObdRequester
+from agent.obd.vin import VinFinder
+from agent.record import Journal, Recorder
+from agent.service import Service, Source, SystemdWatchdog
+from agent.trade import Trade
+from agent.upload import Uploader
+from agent.v2x.gnss import open_position
+from agent.v2x.udp import UdpRadio
+from agent.wallet.keys import Keys, create_keys, load_keys
+from agent.wallet.seal import Sealer, Unsealer
+from agent.wallet.segments import SegmentKeys
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SILENT_NS = 10 * SECOND
+"""A writer that committed nothing for so long, though ticks write, is not healthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Everything that lives in the state directory, open for one run."""
+
+    state: Path
+    clock: Clock
+    log: SqliteLog
+    keys: Keys
+    writer: LogWriter
+    journal: Journal
+    unsealer: Unsealer
+
+    def receipts(self) -> list[ParcelRegistered]:
+        """Of every parcel registered so far, in order."""
+        with ReadModel.open(self.state / "readmodel.db") as model:
+            model.catch_up(self.log)
+            places = [row["seq"] for row in model.db.query("SELECT seq FROM parcel ORDER BY seq")]
+        found = []
+        for seq in places:
+            recorded = next(self.log.read(after=seq - 1))
+            event = decode(recorded.kind, recorded.payload)
+            assert isinstance(event, ParcelRegistered)
+            found.append(event)
+        return found
+
+    def healthy(self) -> bool:
+        """Whether commits go through; the supervisor restarts an agent of which this is false."""
+        return self.clock.mono_ns() - self.writer.committed_mono_ns < SILENT_NS
+
+
+@contextmanager
+def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
+    """Open the state directory, or make it, and close it with everything written.
+
+    wait: whether a full queue makes the caller wait (a recording) or is counted as a loss (a car)
+    Raises UsageError for a directory that is not ours to use, StoreError, SealError.
+    """
+    with ExitStack() as stack:
+        log = stack.enter_context(SqliteLog.open(state, create=True))
+        keys = _keys(state / "keys")
+        segments = stack.enter_context(
+            SegmentKeys(state / "keys" / "segments.db", keys.owner.public, clock)
+        )
+        writer = LogWriter(log, clock, wait=wait)
+        stack.callback(writer.close)
+        journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
+        unsealer = Unsealer(keys.owner, segments.store, log.log_id)
+        journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
+        yield Archive(state, clock, log, keys, writer, journal, unsealer)
+        journal.write(AgentStopped("finished"))
+
+
+def _keys(directory: Path) -> Keys:
+    return load_keys(directory) if (directory / "owner.key").exists() else create_keys(directory)
+
+
+def _boot_id() -> str:
+    return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else "unknown"
+
+
+def codec() -> Codec:
+    """The J2735 codec of our own module, compiled now so that no tick has to wait for it."""
+    module = Codec(files("agent.asn1").joinpath("J2735.asn").read_text("utf-8"))
+    assert module.types
+    return module
+
+
+def recorder(parts: Archive, size: VehicleSize | None, bsm: Codec) -> Recorder:
+    state = VehicleState()
+    return Recorder(
+        journal=parts.journal,
+        clock=parts.clock,
+        state=state,
+        converter=Converter(state, Identity(secrets.token_bytes), size),
+        codec=bsm,
+    )
+
+
+def decoder(dbcs: Sequence[str]) -> tuple[Decoder, list[str]]:
+    """A decoder of "FILE" and "CHANNEL=FILE", and what was left out of which file.
+
+    Raises UsageError for a file that cannot be used.
+    """
+    profiles = load_profiles(files("agent.dbc"))
+    loaded: dict[str, list[Dbc]] = {}
+    complaints: list[str] = []
+    for text in dbcs:
+        channel, path = _channel_and_path(text)
+        dbc = load_dbc(path)
+        complaints += [f"{path}: {complaint}" for complaint in dbc.complaints]
+        loaded.setdefault(channel, []).append(dbc)
+    unbound = loaded.pop("", [])
+    if unbound and loaded:
+        raise ConfigError("either every DBC file has a channel (CHANNEL=FILE) or none has")
+    return Decoder(loaded or unbound, profiles), complaints
+
+
+def _channel_and_path(text: str) -> tuple[str, Path]:
+    channel, found, path = text.partition("=")
+    return (channel, Path(path)) if found and not Path(text).exists() else ("", Path(text))
+
+
+def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
+    """The bus, and the questions on it where the owner allows them."""
+    decode, _ = decoder(bus.dbc)
+    finder = VinFinder()
+    scheme, _, name = bus.uri.partition(":")
+    if scheme == "replay":
+        path = Path(name)
+        feed = lambda: BusFeed(LogSource(path, parts.clock), decode, finder)  # noqa: E731
+        return [Source(bus.uri, feed, finite=True)]
+    sources = [
+        Source(
+            bus.uri,
+            lambda: BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder),
+        )
+    ]
+    if bus.queries:
+        sources.append(_questions(scheme, name, parts.clock))
+    return sources
+
+
+def _questions(scheme: str, name: str, clock: Clock) -> Source:
+    interfaces = {"can": "socketcan", "virtual": "virtual"}
+    if scheme not in interfaces:
+        raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
+    requester = ObdRequester(name, interfaces[scheme], clock)
+    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock)))
+
+
+def position_source(uri: str, clock: Clock) -> Source:
+    open_position(uri, clock)  # a wrong address is refused now, not in a task
+    return Source(uri, lambda: PositionFeed(open_position(uri, clock)))
+
+
+def radio(config: RadioConfig) -> UdpRadio:
+    def address(text: str | None) -> tuple[str, int] | None:
+        return None if text is None else host_and_port(text)
+
+    return UdpRadio(send_to=address(config.send), listen=address(config.listen))
+
+
+def service(
+    parts: Archive, core: Recorder, sources: Sequence[Source], air: UdpRadio | None
+) -> Service:
+    return Service(
+        core,
+        journal=parts.journal,
+        clock=parts.clock,
+        sources=sources,
+        radio=air,
+        healthy=parts.healthy,
+        watchdog=SystemdWatchdog(),
+    )
+
+
+def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
+    """The service as the file asks for it, but for the upload, which needs open connections."""
+    car = config.vehicle
+    size = None if car is None else VehicleSize(car.width_m, car.length_m)
+    sources = [source for bus in config.bus for source in bus_sources(bus, parts)]
+    if config.gnss is not None:
+        sources.append(position_source(config.gnss.uri, parts.clock))
+    return service(parts, recorder(parts, size, codec()), sources, air)
+
+
+def outbox(state: Path) -> Path:
+    """Where parcels lie on their way out. Raises StoreError."""
+    place = state / "outbox"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{place}: {error.strerror}") from error
+    return place
+
+
+def uploader(parts: Archive, seller: Seller) -> Uploader:
+    return Uploader(
+        log=parts.log,
+        journal=parts.journal,
+        open_sealed=parts.unsealer.open,
+        key=parts.keys.owner,
+        market=seller,
+        outbox=outbox(parts.state),
+        receipts=parts.receipts(),
+    )
+
+
+def trade(parts: Archive, seller: Seller) -> Trade:
+    keys = parts.keys
+    own = (keys.account.public, keys.device.public, keys.owner.public)
+    return Trade(journal=parts.journal, ledger=seller, key=keys.owner, own_publics=own)

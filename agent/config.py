@@ -1,0 +1,142 @@
+"""The configuration file of `amo-agent run`, as types. Every number says its unit in its name.
+
+TOML; systemd/agent.toml is a commented example. What is left out is safe: no queries on a bus,
+no radio, nothing uploaded. Keys are never in the file; they lie in the state directory.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from agent.errors import ConfigError
+from agent.privacy import Level
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class BusConfig(_Section, frozen=True, kw_only=True):
+    """
+    uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "virtual:NAME" or "replay:FILE"
+    dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
+    queries: whether OBD-II questions may be sent on it; false is listen-only
+    """
+
+    uri: Annotated[str, Meta(min_length=1)]
+    dbc: tuple[str, ...] = ()
+    queries: bool = False
+
+
+class GnssConfig(_Section, frozen=True, kw_only=True):
+    """uri: "nmea:/dev/ttyACM0@9600" or "nmea:FILE"."""
+
+    uri: Annotated[str, Meta(min_length=1)]
+
+
+class RadioConfig(_Section, frozen=True, kw_only=True):
+    """send, listen: "HOST:PORT" of the V2X unit, by UDP; either may be left out."""
+
+    send: str | None = None
+    listen: str | None = None
+
+
+class VehicleConfig(_Section, frozen=True, kw_only=True):
+    """Outer size of the car; without it no BSM is made. SAE J2735:2016, DF_VehicleSize."""
+
+    width_m: Annotated[float, Meta(gt=0, le=10.23)]
+    length_m: Annotated[float, Meta(gt=0, le=40.95)]
+
+
+class UploadConfig(_Section, frozen=True, kw_only=True):
+    """
+    rpc:     base addresses of AMO nodes, tried in turn
+    storage: base address of the storage service
+    levels:  privacy levels whose parcels are uploaded, always encrypted to the owner
+    every_s: seconds between uploads
+    """
+
+    rpc: Annotated[tuple[str, ...], Meta(min_length=1)]
+    storage: str
+    levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (Level.LV3,)
+    every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """state: the directory for the log, the keys and nothing else."""
+
+    state: Annotated[str, Meta(min_length=1)] = "/var/lib/amo-agent"
+    bus: Annotated[tuple[BusConfig, ...], Meta(min_length=1)]
+    gnss: GnssConfig | None = None
+    radio: RadioConfig | None = None
+    vehicle: VehicleConfig | None = None
+    upload: UploadConfig | None = None
+
+
+def load_config(path: Path) -> Config:
+    """Raises ConfigError with section, key, value and limit, in one line."""
+    table = _table(path)
+    try:
+        config = msgspec.convert(table, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_located(str(error), table)}") from None
+    _check_addresses(path, config)
+    return config
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Both parts of "127.0.0.1:5001" or "[::1]:5001". Raises ValueError."""
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or not parts.port or parts.path:
+        raise ValueError(text)
+    return parts.hostname, parts.port
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def _located(message: str, table: dict[str, Any]) -> str:
+    """Turn msgspec's "… - at `$.bus[0].uri`" into "bus[0].uri = <value>: …"."""
+    text, _, where = message.partition(" - at `$")
+    steps = where.rstrip("`").lstrip(".").replace("[", ".").replace("]", "")
+    value: Any = table
+    for step in filter(None, steps.split(".")):
+        value = value[int(step) if isinstance(value, list) else step]
+    shown = "" if isinstance(value, dict) else f" = {value!r}"
+    place = where.rstrip("`").lstrip(".")
+    return f"{place}{shown}: {text}" if place else text
+
+
+def _check_addresses(path: Path, config: Config) -> None:
+    for key, text in _sockets(config):
+        try:
+            host_and_port(text)
+        except ValueError:
+            raise ConfigError(f"{path}: {key} = {text!r}: HOST:PORT, port 1 to 65535") from None
+    for key, url in _urls(config):
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise ConfigError(f"{path}: {key} = {url!r}: an http or https address")
+
+
+def _sockets(config: Config) -> list[tuple[str, str]]:
+    radio = config.radio or RadioConfig()
+    pairs = (("radio.send", radio.send), ("radio.listen", radio.listen))
+    return [(key, text) for key, text in pairs if text is not None]
+
+
+def _urls(config: Config) -> list[tuple[str, str]]:
+    if config.upload is None:
+        return []
+    return [("upload.rpc", url) for url in config.upload.rpc] + [
+        ("upload.storage", config.upload.storage)
+    ]

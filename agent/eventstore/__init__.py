@@ -1,0 +1,1 @@
+"""What happened, in order; nobody can quietly change it. README.md: the life of an event."""

@@ -1,0 +1,122 @@
+"""The bytes that are hashed, as docs/formats/log.md lays them down. No I/O.
+
+    event  = u8 1 | u64 seq | i64 t_ns | u64 mono_ns | u32 boot | u8 clock | u8 level
+             | u8 length of kind | kind | payload                          (big-endian)
+    h(0)   = SHA3-512(0x02 | log_id | note)
+    h(i)   = SHA3-512(0x00 | h(i-1) | event)
+    body   = for each event: u32 length of event | h(i)[:4] | event
+
+0x01 is kept for the inner nodes of the Merkle tree whose leaves the h(i) are.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import sha3_512
+from typing import Final
+
+from agent.clock import ClockQuality
+from agent.errors import MalformedInputError
+from agent.eventstore.log import Recorded
+from agent.privacy import Level
+
+VERSION: Final = 1
+HASH_BYTES: Final = 64
+LOG_ID_BYTES: Final = 32
+CHECK_BYTES: Final = 4
+MAX_EVENTS: Final = 65_535
+"""Events in one block."""
+MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes of one block's body, so that a reader with little memory can take any block."""
+
+_HEADER = struct.Struct(">BQqQIBBB")
+_ENTRY = struct.Struct(f">I{CHECK_BYTES}s")
+_CLOCKS: Final = {int(quality): quality for quality in ClockQuality}
+_LEVELS: Final = {int(level): level for level in Level}
+
+
+def genesis(log_id: bytes, note: bytes) -> bytes:
+    """h(0): what the first event follows."""
+    if len(log_id) != LOG_ID_BYTES:
+        raise ValueError(f"log id of {len(log_id)} bytes; it has {LOG_ID_BYTES}")
+    return sha3_512(b"\x02" + log_id + note).digest()
+
+
+def link(prev: bytes, event: bytes) -> bytes:
+    """h(i) from h(i-1) and the bytes of event i."""
+    return sha3_512(b"\x00" + prev + event).digest()
+
+
+def encode(recorded: Recorded) -> bytes:
+    """The bytes of an event. A field that has no place in the format is a ValueError."""
+    kind = recorded.kind.encode("ascii")
+    if not (kind and recorded.kind.isprintable()):
+        raise ValueError(f"event kind {recorded.kind!r}; 1 to 255 printable ASCII characters")
+    if recorded.level not in _LEVELS or recorded.clock not in _CLOCKS:
+        raise ValueError(f"level {recorded.level} or clock {recorded.clock} does not exist")
+    try:
+        header = _HEADER.pack(
+            VERSION,
+            recorded.seq,
+            recorded.t_ns,
+            recorded.mono_ns,
+            recorded.boot,
+            recorded.clock,
+            recorded.level,
+            len(kind),
+        )
+    except struct.error as error:
+        raise ValueError(f"{recorded.kind}: a field is out of its range: {error}") from error
+    return header + kind + recorded.payload
+
+
+def decode(event: bytes) -> Recorded:
+    """The event of these bytes. Raises MalformedInputError."""
+    if len(event) < _HEADER.size:
+        raise MalformedInputError(f"event of {len(event)} bytes; its header has {_HEADER.size}")
+    version, seq, t_ns, mono_ns, boot, clock, level, length = _HEADER.unpack_from(event)
+    if version != VERSION:
+        raise MalformedInputError(f"event format {version}; this version reads {VERSION}")
+    try:
+        privacy, quality = _LEVELS[level], _CLOCKS[clock]
+    except KeyError as error:
+        raise MalformedInputError(f"level {level}, clock quality {clock}: no such one") from error
+    payload_at = _HEADER.size + length
+    if payload_at > len(event):
+        raise MalformedInputError(f"event of {len(event)} bytes with a kind of {length}")
+    kind = _kind(event[_HEADER.size : payload_at])
+    payload = event[payload_at:]
+    return Recorded(seq, kind, privacy, t_ns, mono_ns, boot, quality, payload)
+
+
+@lru_cache(maxsize=256)  # a log has few kinds and many events
+def _kind(raw: bytes) -> str:
+    if not raw.isascii() or not (kind := raw.decode("ascii")).isprintable() or not kind:
+        raise MalformedInputError("event kind is empty, not ASCII or not printable")
+    return kind
+
+
+def pack(events: Iterable[bytes], head: bytes) -> tuple[bytes, bytes]:
+    """The body of a block whose first event follows `head`, and the head after its last."""
+    parts: list[bytes] = []
+    for event in events:
+        head = link(head, event)
+        parts += (_ENTRY.pack(len(event), head[:CHECK_BYTES]), event)
+    return b"".join(parts), head
+
+
+def unpack(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(check, event bytes) one after the other; the check is the first 4 bytes of h(i).
+
+    Raises MalformedInputError where the body is cut short, after all that stand before it.
+    """
+    at, size = 0, len(body)
+    while at < size:
+        start = at + _ENTRY.size
+        if start > size:
+            raise MalformedInputError(f"{size - at} bytes after the last event of a block")
+        length, check = _ENTRY.unpack_from(body, at)
+        at = start + length
+        if at > size:
+            raise MalformedInputError(f"event of {length} bytes; {size - start} are left")
+        yield check, body[start:at]

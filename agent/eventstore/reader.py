@@ -1,0 +1,278 @@
+"""events.db as its readers see it: recognised, opened read-only, taken block by block.
+
+Reading never disturbs the writer, in this process or in another. Each block is one short
+read transaction, so that a slow reader does not hold the write-ahead log back.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import apsw
+import msgspec
+
+from agent.errors import LogCorruptError, MalformedInputError, StoreError, UsageError
+from agent.eventstore import chain
+from agent.eventstore.log import Head, Recorded
+from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
+
+BUSY_MS: Final = 2_000
+_FIRST: Final = -(2**63)  # also finds block numbers that cannot be
+_MARGIN: Final = 64 * 1024  # a row is its body and some columns
+_HEADER_BYTES: Final = 100
+_OPEN: Final = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+# as bytes, since a text that was changed may be no text any more
+_SCHEMA: Final = """SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB),
+    CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid"""
+_LAST: Final = """SELECT no, first_seq, n, head_before, head_after, body
+    FROM block ORDER BY no DESC LIMIT 1"""
+_NEXT: Final = """SELECT no, first_seq, n, head_before, head_after, body
+    FROM block WHERE no >= ? ORDER BY no LIMIT 1"""
+
+
+class DamagedFileError(LogCorruptError):
+    """The file is ours, and SQLite cannot make sense of a part of it."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A row of the table: one transaction of the writer."""
+
+    no: int
+    first_seq: int
+    n: int
+    head_before: bytes
+    head_after: bytes
+    body: bytes
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """Where a log ends. no: its last block, 0 for none; boot: of its last event, 0 for none."""
+
+    no: int
+    head: Head
+    boot: int
+
+
+class LogReader:
+    """A log opened for reading; an EventReader. For one thread at a time."""
+
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self.log_id, self.note = self._identity()
+
+    @classmethod
+    def open(cls, path: Path, *, still: bool = False) -> Self:
+        """still: the caller knows that nobody writes; no file appears beside the log then.
+
+        Raises UsageError for what is not a log of this format, LogCorruptError for a log that
+        is not whole, StoreError when it cannot be read.
+        """
+        connection = connect(path, still=still)
+        try:
+            with spoken_of(path):
+                identify(connection, path)
+                return cls(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def head(self) -> Head:
+        with spoken_of(self._path):
+            last = self._connection.execute(
+                "SELECT first_seq + n - 1, head_after FROM block ORDER BY no DESC LIMIT 1"
+            ).get
+        return Head(*last) if last else Head(0, chain.genesis(self.log_id, self.note))
+
+    def tail(self) -> Tail:
+        """The end, with the last block checked. Raises LogCorruptError when it does not hold."""
+        block = self._row(_LAST)
+        if block is None:
+            return Tail(0, Head(0, chain.genesis(self.log_id, self.note)), 0)
+        try:
+            events = [event for _, event in chain.unpack(block.body)]
+            last = chain.decode(events[-1])
+        except (MalformedInputError, IndexError) as error:
+            raise LogCorruptError(f"{self._path}: block {block.no} is broken: {error}") from error
+        seq = block.first_seq + block.n - 1
+        body, after = chain.pack(events, block.head_before)
+        if (body, after, last.seq, len(events)) != (block.body, block.head_after, seq, block.n):
+            raise LogCorruptError(f"{self._path}: block {block.no} is not as it was written")
+        return Tail(block.no, Head(seq, after), last.boot)
+
+    def read(self, after: int = 0) -> Iterator[Recorded]:
+        """See EventReader."""
+        if after < 0:
+            raise ValueError(f"after = {after}; sequence numbers begin at 1")
+        due = None
+        for block in self.blocks(self._block_with(after + 1)):
+            due = min(block.first_seq, after + 1) if due is None else due
+            if block.first_seq != due:
+                raise LogCorruptError(f"{self._path}: event {block.first_seq} follows {due - 1}")
+            for recorded in self._events(block):
+                if recorded.seq > after:
+                    yield recorded
+            due += block.n
+
+    def blocks(self, first: int = _FIRST) -> Iterator[Block]:
+        """From block number `first` to the end as it then is, in order."""
+        no: int | None = None
+        while block := self._row(_NEXT, first if no is None else no):
+            if no is not None and block.no != no:
+                raise LogCorruptError(f"{self._path}: block {block.no} stands where {no} should")
+            yield block
+            no = block.no + 1
+
+    def last_block(self) -> int:
+        """Its number; 0 where there is none yet."""
+        with spoken_of(self._path):
+            return int(self._connection.execute("SELECT max(no) FROM block").get or 0)
+
+    def check_structure(self) -> None:
+        """Whether the pages of the file add up. Raises DamagedFileError."""
+        with spoken_of(self._path):
+            found = self._connection.execute("PRAGMA quick_check(1)").get
+        if found != "ok":
+            raise DamagedFileError(f"{self._path}: {' '.join(str(found).split())}")
+
+    def close(self) -> None:
+        with spoken_of(self._path):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _identity(self) -> tuple[bytes, bytes]:
+        rows = list(self._connection.execute("SELECT id, log_id, note FROM log"))
+        match rows:
+            case [(1, bytes(log_id), bytes(note))] if len(log_id) == chain.LOG_ID_BYTES:
+                return log_id, note
+        raise LogCorruptError(f"{self._path}: the log does not say which one it is")
+
+    def _row(self, query: str, *bindings: int) -> Block | None:
+        with spoken_of(self._path):
+            row = self._connection.execute(query, bindings).get
+        if row is None:
+            return None
+        if tuple(map(type, row)) != (int, int, int, bytes, bytes, bytes):
+            raise LogCorruptError(f"{self._path}: a block has a column of another type")
+        return Block(*row)
+
+    def _block_with(self, seq: int) -> int:
+        """The number of the block that holds an event, or would hold it."""
+        low, high = 1, self.last_block()
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._first_seq(middle) <= seq:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _first_seq(self, no: int) -> int:
+        query = "SELECT first_seq FROM block WHERE no >= ? ORDER BY no LIMIT 1"
+        with spoken_of(self._path):
+            return int(self._connection.execute(query, (no,)).get)
+
+    def _events(self, block: Block) -> Iterator[Recorded]:
+        seq = block.first_seq
+        try:
+            for _, event in chain.unpack(block.body):
+                recorded = chain.decode(event)
+                if recorded.seq != seq:
+                    break
+                yield recorded
+                seq += 1
+        except MalformedInputError as error:
+            raise LogCorruptError(f"{self._path}: event {seq}: {error}") from error
+        if seq != block.first_seq + block.n:
+            raise LogCorruptError(f"{self._path}: event {seq} is not where block {block.no} has it")
+
+
+def connect(path: Path, *, still: bool = False) -> apsw.Connection:
+    """A read-only connection; nothing is read yet. Raises UsageError, StoreError."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: there is no log: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+        raise UsageError(f"{path} is no log: it is empty or not a regular file")
+    # a log at rest on a medium that takes no side files is read without them
+    still = still or (nobody_writes(path) and not os.access(path.parent, os.W_OK))
+    uri = path.resolve().as_uri() + ("?immutable=1" if still else "?mode=ro")
+    with spoken_of(path):
+        connection = apsw.Connection(uri, flags=_OPEN)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, chain.MAX_BODY + _MARGIN)
+        harden(connection)
+    return connection
+
+
+def nobody_writes(path: Path) -> bool:
+    """The write-ahead log lies beside the file as long as somebody has it open for writing."""
+    return not path.with_name(f"{path.name}-wal").exists()
+
+
+def harden(connection: apsw.Connection) -> None:
+    """A file from a stranger runs no code of its own and gets no page it did not check."""
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0")
+
+
+def identify(connection: apsw.Connection, path: Path) -> None:
+    """Raises UsageError for a file of others or a newer one, LogCorruptError for a changed one."""
+    owner = connection.pragma("application_id")
+    if owner != APPLICATION_ID:
+        raise UsageError(f"{path} is another program's: application id {owner:#x}")
+    version = connection.pragma("user_version")
+    if version != FORMAT:
+        raise UsageError(f"{path} has log format {version}; this version reads {FORMAT}")
+    expected = [tuple(text.encode() for text in row) for row in SCHEMA]
+    if connection.execute(_SCHEMA).fetchall() != expected:
+        raise LogCorruptError(f"{path}: its schema is not that of log format {FORMAT}")
+
+
+def cut_short(path: Path) -> bool:
+    """Whether the file has fewer pages than its own header says."""
+    header = _header(path)
+    page = int.from_bytes(header[16:18], "big") or 1
+    page = 65_536 if page == 1 else page
+    return path.stat().st_size < page * int.from_bytes(header[28:32], "big")
+
+
+def _header(path: Path) -> bytes:
+    """By SQLite's own file layer: closing a plain descriptor would drop the writer's locks."""
+    flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
+    file = apsw.VFSFile("", str(path.resolve()), flags)
+    try:
+        return file.xRead(_HEADER_BYTES, 0)
+    finally:
+        file.xClose()
+
+
+@contextmanager
+def spoken_of(path: Path) -> Iterator[None]:
+    """SQLite's errors in the agent's words."""
+    try:
+        yield
+    except apsw.NotADBError as error:
+        if APPLICATION_ID.to_bytes(4, "big") == _header(path)[68:72]:
+            raise DamagedFileError(f"{path}: the header of the file is damaged") from error
+        raise UsageError(f"{path} is not a database") from error
+    except (apsw.CorruptError, apsw.TooBigError, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{path}: {error}") from error
+    except apsw.Error as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,139 @@
+"""The state directory: ours alone, and one process at a time.
+
+The lock is on the directory itself and is the kernel's, so it ends with the process that
+holds it, however that process ends.
+"""
+
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from agent.errors import UsageError
+
+EVENTS: Final = "events.db"
+NEWBORN: Final = "events.db.new"
+"""A log whose birth is not finished; it never held an event."""
+READMODEL: Final = "readmodel.db"
+_DATABASES: Final = (EVENTS, NEWBORN, READMODEL)
+_SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
+ALLOWED: Final = {f"{name}{side}" for name in _DATABASES for side in _SIDE_FILES} | {
+    "keys",
+    "floor",
+    "outbox",
+}
+
+
+class StateLock:
+    """Held until closed. path: the directory, without symbolic links."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    def sync(self) -> None:
+        """Makes names that were added or changed survive a power cut. Raises OSError."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def lock_state(path: Path, *, create: bool = True) -> StateLock:
+    """Takes the directory, making it where it is missing and `create` says so.
+
+    Raises UsageError for a file, for a directory that holds anything not ours, that cannot be
+    written, or that another process uses. It is left as it was then.
+    """
+    try:
+        if create:
+            _make(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{path} is not a directory") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be the state directory: {_why(error)}") from error
+    lock = StateLock(path.resolve(), descriptor)
+    try:
+        _take(lock.path, descriptor)
+        _check(lock.path)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _make(path: Path) -> None:
+    if path.exists():
+        return
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parent = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def _check(path: Path) -> None:
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208 - names are all that is asked for
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {_why(error)}") from error
+    for name in names:
+        if name not in ALLOWED:
+            raise UsageError(f"{path} belongs to something else: it holds {name!r}")
+        if name.startswith(EVENTS):
+            _check_file(path / name)
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        raise UsageError(f"{path} cannot be written by this user or on this file system")
+
+
+def _check_file(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked at: {_why(error)}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(f"{path} is not a regular file")
+    if found.st_nlink > 1:
+        raise UsageError(f"{path} has {found.st_nlink} names; its log would be torn between them")
+
+
+def _take(path: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"{path} is in use by {_holder(descriptor)}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be locked: {_why(error)}") from error
+
+
+def _holder(descriptor: int) -> str:
+    """Whoever has the lock, by its number where the kernel tells it (proc_locks(5))."""
+    inode = f":{os.fstat(descriptor).st_ino}"
+    with suppress(OSError):  # the list only makes the message better
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(inode):  # noqa: PLR2004 - columns of proc_locks(5)
+                return f"process {fields[4]}"
+    return "another process"
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

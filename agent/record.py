@@ -1,0 +1,230 @@
+"""Inward: signals and positions to the vehicle state, BSMs and events; events to the log.
+
+This is the one place where a value meets its privacy level and its seal: what is Lv1 or Lv2 is
+encrypted here, before it is handed to the log. No I/O and no waiting happens here; `service`
+calls these methods as things arrive, and `tick` every 100 ms.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from agent.bsm.codec import Codec
+from agent.bsm.convert import Converter, Silence
+from agent.bsm.detect import HardBraking
+from agent.bsm.message import BasicSafetyMessage
+from agent.bsm.plausible import verdict
+from agent.bsm.state import VehicleState
+from agent.clock import Clock
+from agent.errors import MalformedInputError
+from agent.events import (
+    BsmHeard,
+    BsmMade,
+    DtcCleared,
+    DtcSet,
+    Event,
+    InputLost,
+    PositionFixed,
+    SignalsSampled,
+    VinRead,
+    encode,
+)
+from agent.eventstore.log import Draft
+from agent.position import PositionFix
+from agent.privacy import Level, level_of, sealed
+from agent.signals import Signal
+
+NEIGHBOURS = 256
+"""Cars whose last message is kept to judge their next one; the one unheard longest goes first."""
+
+Seal = Callable[[Level, str, bytes], bytes]
+"""(level, kind, payload) -> the payload, encrypted so that only the owner opens it."""
+
+
+class Sink(Protocol):
+    """Where drafts go: the log writer, by shape."""
+
+    def put(self, draft: Draft, *, urgent: bool = False) -> None: ...
+
+    def flush(self) -> None:
+        """Return when everything put before is durable. Raises StoreError."""
+
+
+class Journal:
+    """Turns events into drafts of the log, sealed where their level says so."""
+
+    def __init__(self, sink: Sink, seal: Seal, clock: Clock) -> None:
+        self._sink = sink
+        self._seal = seal
+        self._clock = clock
+
+    def write(self, event: Event, *, t_ns: int | None = None, level: Level | None = None) -> None:
+        """
+        t_ns:  when it happened, UTC ns; now where nothing better is known
+        level: only for an event whose level is that of its content
+        """
+        level = event.level if level is None else level
+        payload = encode(event)
+        if sealed(level):
+            payload = self._seal(level, event.kind, payload)
+        clock = self._clock
+        t_ns = clock.now_ns() if t_ns is None else t_ns
+        draft = Draft(event.kind, level, t_ns, clock.mono_ns(), clock.quality, payload)
+        self._sink.put(draft, urgent=event.urgent)
+
+    def flush(self) -> None:
+        """Return when everything written before is on disk. Raises StoreError."""
+        self._sink.flush()
+
+
+class Samples:
+    """The samples of one tick, by source and level: what becomes one event each."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, Level], SignalsSampled] = {}
+
+    def add(self, batch: Sequence[Signal]) -> None:
+        groups = self._open
+        for signal in batch:
+            name = signal.name
+            key = (signal.origin, level_of(name))
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = SignalsSampled(signal.origin, signal.t_ns, {})
+            column = group.series.get(name)
+            if column is None:
+                column = group.series[name] = ([], [])
+            column[0].append(signal.t_ns - group.t0_ns)
+            column[1].append(signal.value)
+
+    def take(self) -> list[tuple[Level, SignalsSampled]]:
+        taken = [(level, event) for (_, level), event in self._open.items()]
+        self._open = {}
+        return taken
+
+
+def fixed(fix: PositionFix) -> PositionFixed:
+    """A position as the event that records it."""
+    return PositionFixed(
+        fix.t_ns,
+        fix.latitude_deg,
+        fix.longitude_deg,
+        fix.elevation_m,
+        fix.speed_mps,
+        fix.heading_deg,
+        fix.semi_major_m,
+        fix.semi_minor_m,
+        fix.orientation_deg,
+    )
+
+
+class Recorder:
+    """
+    state:   what the converter makes messages of
+    samples, fixes, bsms_made, bsms_sent, bsms_heard: counts of what was recorded
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        clock: Clock,
+        state: VehicleState,
+        converter: Converter,
+        codec: Codec,
+    ) -> None:
+        self.samples = self.fixes = self.bsms_made = self.bsms_sent = self.bsms_heard = 0
+        self._journal = journal
+        self._clock = clock
+        self._state = state
+        self._converter = converter
+        self._codec = codec
+        self._braking = HardBraking()
+        self._tick = Samples()
+        self._codes: dict[str, frozenset[str]] = {}
+        self._vins: set[tuple[str, str]] = set()
+        self._own: BasicSafetyMessage | None = None
+        self._neighbours: OrderedDict[bytes, BasicSafetyMessage] = OrderedDict()
+
+    def signals(self, batch: Sequence[Signal]) -> None:
+        """Samples in the order they arrived, from one source or several."""
+        self.samples += len(batch)
+        self._tick.add(batch)
+        for signal in batch:
+            self._state.update(signal)
+            braked = self._braking.update(signal)
+            if braked is not None:
+                self._journal.write(braked, t_ns=braked.t_ns)
+
+    def position(self, fix: PositionFix) -> None:
+        self.fixes += 1
+        self._state.fix(fix)
+        self._journal.write(fixed(fix), t_ns=fix.t_ns)
+
+    def vin(self, vin: str, origin: str) -> None:
+        """Written once for each source of it."""
+        if (vin, origin) not in self._vins:
+            self._vins.add((vin, origin))
+            self._journal.write(VinRead(vin, origin))
+
+    def codes(self, stored: Mapping[str, frozenset[str]]) -> None:
+        """DTCs stored in each ECU that answered; only changes are written."""
+        for ecu, now in stored.items():
+            before = self._codes.get(ecu, frozenset())
+            self._codes[ecu] = now
+            for code in sorted(now - before):
+                self._journal.write(DtcSet(code, ecu))
+            for code in sorted(before - now):
+                self._journal.write(DtcCleared(code, ecu))
+
+    def lost(self, what: str, count: int, reason: str) -> None:
+        """Something arrived and was not recorded: that is recorded."""
+        self._journal.write(InputLost(what, count, reason))
+
+    def heard(self, payload: bytes) -> None:
+        """A radio payload as it arrived; it is kept whatever it is, with what we think of it."""
+        self.bsms_heard += 1
+        self._journal.write(BsmHeard(payload, self._judge(payload)))
+
+    def tick(self, due_ns: int, mono_ns: int) -> bytes | None:
+        """Close the samples of this tick and make the message that is due, if one is.
+
+        due_ns, mono_ns: the instant of the schedule on both clocks. What is returned is to be
+        sent, and reported by `made`.
+        """
+        self.cut()
+        message = self._converter.make(due_ns, mono_ns, self._braking.flags)
+        if isinstance(message, Silence):
+            return None
+        self._own = message
+        return self._codec.encode_frame(message)
+
+    def made(self, message: bytes, *, on_air: bool) -> None:
+        """Record a message of ours, once it is known whether a radio took it."""
+        self.bsms_made += 1
+        self.bsms_sent += on_air
+        self._journal.write(BsmMade(message, on_air))
+
+    def finish(self) -> None:
+        """Write what is still open: the samples of the last tick, a braking that goes on."""
+        self.cut()
+        braked = self._braking.finish()
+        if braked is not None:
+            self._journal.write(braked, t_ns=braked.t_ns)
+
+    def cut(self) -> None:
+        """Write the samples taken so far, so that they do not pile up."""
+        for level, event in self._tick.take():
+            self._journal.write(event, t_ns=event.t0_ns, level=level)
+
+    def _judge(self, payload: bytes) -> str:
+        try:
+            message = self._codec.decode_frame(payload)
+        except MalformedInputError as error:
+            return f"not a BSM: {error}"
+        before = self._neighbours.pop(message.temporary_id, None)
+        judged = verdict(message, own=self._own, before=before)
+        self._neighbours[message.temporary_id] = message
+        if len(self._neighbours) > NEIGHBOURS:
+            self._neighbours.popitem(last=False)
+        return judged

@@ -1,0 +1,225 @@
+"""Start, watch, open again with back-off, stop: the loops round the recorder.
+
+Each source has a task that reads it and, when it is lost, opens it again after a wait that
+doubles from 1 s to 60 s. A tick task runs every 100 ms on the monotonic clock. Stopping cancels
+every task; each ends at its next await. Recordings end by themselves, and with the last of them
+the service ends.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from agent.bsm.ports import Radio
+from agent.bsm.schedule import Schedule
+from agent.clock import MS, SECOND, Clock
+from agent.errors import RemoteError, SealError, SourceLostError
+from agent.events import InputClosed, InputOpened
+from agent.record import Journal, Recorder
+
+STEPPED_NS = 50 * MS
+"""The schedule is laid anew when the wall clock has moved this far against the monotonic one."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 60.0
+
+_log = structlog.get_logger()
+
+
+class Feed(Protocol):
+    """One thing that is read: it hands itself to the recorder, batch by batch.
+
+    The iterator ends where a recording ends. Raises SourceLostError.
+    taken, broken: what was read, and what could not be understood, so far
+    """
+
+    @property
+    def taken(self) -> int: ...
+
+    @property
+    def broken(self) -> int: ...
+
+    def deliveries(self) -> AsyncIterator[Callable[[Recorder], None]]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """uri: for people and for the log; open: makes the feed, and again after a loss."""
+
+    uri: str
+    open: Callable[[], Feed]
+    finite: bool = False
+
+
+class Watchdog(Protocol):
+    """Tells the supervisor that the agent lives; systemd's protocol, or nothing."""
+
+    def ready(self) -> None: ...
+
+    def alive(self) -> None: ...
+
+    def stopping(self) -> None: ...
+
+
+class SystemdWatchdog:
+    """sd_notify(3) over the socket that systemd names; silent where there is none."""
+
+    def __init__(self, address: str | None = None) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+
+    def ready(self) -> None:
+        self._say(b"READY=1")
+
+    def alive(self) -> None:
+        self._say(b"WATCHDOG=1")
+
+    def stopping(self) -> None:
+        self._say(b"STOPPING=1")
+
+    def _say(self, message: bytes) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.sendto(message, self._address)
+
+
+class Service:
+    """
+    healthy:  whether the log takes events; the watchdog is fed only while it does
+    schedule: of the 10 Hz tick, with what was late and what was skipped
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        journal: Journal,
+        clock: Clock,
+        sources: Sequence[Source],
+        radio: Radio | None,
+        healthy: Callable[[], bool],
+        watchdog: Watchdog,
+    ) -> None:
+        self.schedule = Schedule()
+        self._recorder = recorder
+        self._journal = journal
+        self._clock = clock
+        self._sources = sources
+        self._radio = radio
+        self._healthy = healthy
+        self._watchdog = watchdog
+        self._outward: list[tuple[Callable[[], Coroutine[Any, Any, object]], float]] = []
+
+    def every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Call `job` every so many seconds while the service runs; a RemoteError is logged."""
+        self._outward.append((job, seconds))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set or the last recording ended. Raises what is not mendable."""
+        try:
+            await self._run(stop)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._recorder.finish()
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            reading = [group.create_task(self._read(source)) for source in self._sources]
+            running = [group.create_task(self._tick())]
+            running += [group.create_task(self._repeat(*job)) for job in self._outward]
+            if self._radio is not None:
+                running.append(group.create_task(self._hear(self._radio)))
+            self._watchdog.ready()
+            await self._end(stop, reading)
+            self._watchdog.stopping()
+            for task in (*reading, *running):
+                task.cancel()
+
+    async def _end(self, stop: asyncio.Event, reading: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for the stop, or for the end of all recordings where there is nothing else."""
+        stopped = asyncio.ensure_future(stop.wait())
+        finite = [t for t, s in zip(reading, self._sources, strict=True) if s.finite]
+        waits: set[asyncio.Future[Any]] = {stopped}
+        if finite:
+            waits.add(asyncio.gather(*finite))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _read(self, source: Source) -> None:
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                took = await self._read_once(source)
+            except SourceLostError as error:
+                _log.warning("source lost", uri=source.uri, reason=str(error), again_in_s=wait_s)
+            else:
+                if source.finite:
+                    return
+                wait_s = FIRST_WAIT_S if took else wait_s
+            await self._clock.sleep_until(self._clock.mono_ns() + int(wait_s * SECOND))
+            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+
+    async def _read_once(self, source: Source) -> bool:
+        """Read one opening of the source to its end; whether anything came. Always closes it."""
+        feed = source.open()
+        self._journal.write(InputOpened(source.uri))
+        reason = "ended"
+        try:
+            async for deliver in feed.deliveries():
+                deliver(self._recorder)
+        except SourceLostError as error:
+            reason = str(error)
+            raise
+        except asyncio.CancelledError:
+            reason = "stopped"
+            raise
+        finally:
+            feed.close()
+            self._journal.write(InputClosed(source.uri, feed.taken, feed.broken, reason))
+        return feed.taken > 0
+
+    async def _tick(self) -> None:
+        clock, schedule = self._clock, self.schedule
+        schedule.align(clock.now_ns(), clock.mono_ns())
+        while True:
+            await clock.sleep_until(schedule.due_ns)
+            tick = schedule.tick(clock.mono_ns())
+            message = self._recorder.tick(tick.t_ns, tick.mono_ns)
+            if message is not None:
+                await self._transmit(message)
+            if self._healthy():
+                self._watchdog.alive()
+            now_ns, mono_ns = clock.now_ns(), clock.mono_ns()
+            if abs((now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)) > STEPPED_NS:
+                schedule.align(now_ns, mono_ns)
+
+    async def _transmit(self, message: bytes) -> None:
+        on_air = self._radio is not None
+        try:
+            if self._radio is not None:
+                await self._radio.send(message)
+        except SourceLostError as error:
+            _log.warning("radio lost", reason=str(error))
+            on_air = False
+        self._recorder.made(message, on_air=on_air)
+
+    async def _hear(self, radio: Radio) -> None:
+        async for payload in radio.heard():
+            self._recorder.heard(payload)
+
+    async def _repeat(self, job: Callable[[], Coroutine[Any, Any, object]], every_s: float) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.mono_ns() + int(every_s * SECOND))
+            try:
+                await job()
+            except (RemoteError, SealError) as error:
+                _log.warning("upload put off", reason=str(error))

@@ -1,0 +1,215 @@
+"""Outward: a range of the log -> parcel -> encrypted body -> storage and ledger -> receipt.
+
+The log is the only buffer. Where the uploader stands is the fold of its receipts
+(`ParcelRegistered`), so a restart loses nothing and sends nothing twice. A body is written to the
+outbox before it is sent: after a crash the same bytes go out again under the same parcel id,
+instead of a second parcel with the same content.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import cbor2
+
+from agent.errors import StoreError
+from agent.events import ParcelRegistered
+from agent.eventstore.log import EventLog, Recorded
+from agent.parcel.chunk import build, open_parcel
+from agent.parcel.series import Row
+from agent.privacy import Level, sealed
+from agent.record import Journal
+from agent.wallet.custody import unwrap, wrap
+from agent.wallet.envelope import encrypt
+from agent.wallet.keys import Opener
+
+PARCEL_EVENTS = 20_000
+PARCEL_BYTES = 8 * 1024 * 1024
+"""A parcel is cut at the first of these; our choice, so that a Pi builds one in 100 MB."""
+OUTBOX_ID = "00" * 5
+"""Stands for the parcel id in the custody of a body that has none yet."""
+
+
+class Registered(Protocol):
+    @property
+    def parcel_id(self) -> str: ...
+
+    @property
+    def tx_hash(self) -> str: ...
+
+    @property
+    def height(self) -> int: ...
+
+
+class Market(Protocol):
+    """Storage service and ledger of the far side. Raises RemoteError and its children."""
+
+    async def register(
+        self, body: bytes, wrap: Callable[[str], bytes], extra: Mapping[str, object]
+    ) -> Registered:
+        """Upload the body, then register it under the custody that `wrap(parcel id)` gives."""
+
+
+Open = Callable[[Level, str, bytes], bytes]
+"""(level, kind, sealed payload) -> payload in clear. Raises SealError."""
+
+
+class Uploader:
+    """
+    key:      the owner's key, which opens Lv1 and Lv2 and to which every parcel is wrapped
+    receipts: those of all uploads so far, in order
+    """
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        journal: Journal,
+        open_sealed: Open,
+        key: Opener,
+        market: Market,
+        outbox: Path,
+        receipts: Iterable[ParcelRegistered],
+    ) -> None:
+        self._log = log
+        self._journal = journal
+        self._open = open_sealed
+        self._key = key
+        self._market = market
+        self._outbox = outbox
+        self._through = dict.fromkeys(Level, 0)
+        self._root: dict[Level, bytes | None] = dict.fromkeys(Level)
+        for receipt in receipts:
+            self._count(receipt)
+
+    async def once(self, levels: Iterable[Level]) -> list[ParcelRegistered]:
+        """Send everything of these levels that the log holds now. Raises RemoteError."""
+        await asyncio.to_thread(self._journal.flush)
+        head = self._log.head().seq
+        done = [await self._send(path) for path in self._unsent()]
+        for level in levels:
+            while self._through[level] < head:
+                path = await asyncio.to_thread(self._pack, level, head)
+                if path is not None:
+                    done.append(await self._send(path))
+        return done
+
+    def _pack(self, level: Level, head: int) -> Path | None:
+        """The next parcel of a level, in the outbox; None where the range holds none of it."""
+        first = self._through[level] + 1
+        rows, last = self._rows(level, first, head)
+        if not rows:
+            self._through[level] = last
+            return None
+        plain = build(
+            rows,
+            device=self._log.log_id,
+            level=level,
+            first_seq=first,
+            last_seq=last,
+            previous=self._root[level],
+        )
+        body, data_key = encrypt(plain, level=level, header=b"")
+        entry = {
+            "level": int(level),
+            "first": first,
+            "last": last,
+            "root": open_parcel(plain).root,
+            "body": body,
+            "key": wrap(data_key, self._key.public, parcel_id=OUTBOX_ID, level=level),
+        }
+        return _write(self._outbox / f"lv{level}-{first:012d}.parcel", cbor2.dumps(entry))
+
+    def _rows(self, level: Level, first: int, head: int) -> tuple[list[Row], int]:
+        rows: list[Row] = []
+        size = 0
+        last = head
+        for event in self._log.read(after=first - 1):
+            if event.seq > head or len(rows) >= PARCEL_EVENTS or size >= PARCEL_BYTES:
+                last = event.seq - 1
+                break
+            if event.level == level:
+                rows.append(self._row(event))
+                size += len(event.payload)
+        return rows, last
+
+    def _row(self, event: Recorded) -> Row:
+        level = Level(event.level)
+        payload = event.payload
+        if sealed(level):
+            payload = self._open(level, event.kind, payload)
+        return event.seq, event.t_ns, event.kind, payload
+
+    async def _send(self, path: Path) -> ParcelRegistered:
+        entry = _read(path)
+        level = Level(entry["level"])
+        data_key = unwrap(entry["key"], self._key, parcel_id=OUTBOX_ID, level=level)
+        custody = b""
+
+        def custody_for(parcel_id: str) -> bytes:
+            nonlocal custody
+            custody = wrap(data_key, self._key.public, parcel_id=parcel_id, level=level)
+            return custody
+
+        head = self._log.head()
+        extra = {"amo-agent": 1, "level": int(level), "head_seq": head.seq, "head": head.hash.hex()}
+        answer = await self._market.register(entry["body"], custody_for, extra)
+        receipt = ParcelRegistered(
+            answer.parcel_id,
+            int(level),
+            entry["first"],
+            entry["last"],
+            len(entry["body"]),
+            answer.tx_hash,
+            answer.height,
+            custody,
+            entry["root"],
+        )
+        self._journal.write(receipt)
+        await asyncio.to_thread(self._journal.flush)
+        self._sent(path, receipt)
+        return receipt
+
+    def _unsent(self) -> list[Path]:
+        """Bodies that a crash left behind; those whose receipt is in the log are done."""
+        paths = sorted(self._outbox.glob("*.parcel"))
+        for path in paths:
+            entry = _read(path)
+            if entry["last"] <= self._through[Level(entry["level"])]:
+                path.unlink()
+        return [path for path in paths if path.exists()]
+
+    def _sent(self, path: Path, receipt: ParcelRegistered) -> None:
+        self._count(receipt)
+        path.unlink()
+
+    def _count(self, receipt: ParcelRegistered) -> None:
+        level = Level(receipt.parcel_level)
+        self._through[level] = max(self._through[level], receipt.last_seq)
+        self._root[level] = receipt.root
+
+
+def _write(path: Path, data: bytes) -> Path:
+    """Atomically, so that a half-written parcel is never found."""
+    half = path.with_suffix(".half")
+    try:
+        with half.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        half.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        entry = cbor2.loads(path.read_bytes())
+    except (OSError, cbor2.CBORDecodeError) as error:
+        raise StoreError(f"{path}: cannot be read back: {error}") from error
+    if not isinstance(entry, dict):
+        raise StoreError(f"{path}: not a parcel of ours")
+    return entry

@@ -1,0 +1,95 @@
+"""The configuration file: what is refused, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import host_and_port, load_config
+from agent.errors import ConfigError
+
+GOOD = """
+state = "/tmp/state"
+[[bus]]
+uri = "can:can0"
+"""
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "agent.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_bus_alone_is_a_whole_configuration_that_asks_and_sends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text(GOOD, encoding="utf-8")
+
+    config = load_config(tmp_path / "agent.toml")
+
+    assert config.bus[0].queries is False
+    assert (config.radio, config.upload, config.gnss) == (None, None, None)
+
+
+def test_a_wrong_type_is_named_with_section_key_and_value(tmp_path: Path) -> None:
+    message = refused(tmp_path, "[[bus]]\nuri = 5\n")
+    assert "bus[0].uri = 5" in message
+    assert "str" in message
+
+
+def test_a_value_over_its_limit_is_named_with_the_limit(tmp_path: Path) -> None:
+    message = refused(tmp_path, GOOD + "[vehicle]\nwidth_m = 99.0\nlength_m = 4.0\n")
+    assert "vehicle.width_m = 99.0" in message
+    assert "10.23" in message
+
+
+def test_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
+    assert "sped" in refused(tmp_path, GOOD + "sped = 1\n")
+
+
+def test_an_unknown_section_is_refused_by_name(tmp_path: Path) -> None:
+    assert "uplod" in refused(tmp_path, GOOD + "[uplod]\n")
+
+
+def test_a_configuration_without_a_bus_is_refused(tmp_path: Path) -> None:
+    assert "bus" in refused(tmp_path, 'state = "/tmp/x"\n')
+
+
+def test_an_address_without_a_port_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, GOOD + '[radio]\nsend = "127.0.0.1"\n')
+    assert "radio.send = '127.0.0.1'" in message
+    assert "65535" in message
+
+
+def test_a_port_above_65535_is_refused(tmp_path: Path) -> None:
+    assert "65535" in refused(tmp_path, GOOD + '[radio]\nlisten = "127.0.0.1:70000"\n')
+
+
+def test_an_endpoint_that_is_not_http_is_refused(tmp_path: Path) -> None:
+    text = GOOD + '[upload]\nrpc = ["ftp://127.0.0.1"]\nstorage = "http://127.0.0.1:1"\n'
+    assert "upload.rpc = 'ftp://127.0.0.1'" in refused(tmp_path, text)
+
+
+def test_a_level_the_white_paper_does_not_have_is_refused(tmp_path: Path) -> None:
+    text = GOOD + '[upload]\nrpc = ["http://h"]\nstorage = "http://h"\nlevels = [7]\n'
+    assert "upload.levels[0] = 7" in refused(tmp_path, text)
+
+
+def test_a_file_that_is_not_toml_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert "not TOML" in refused(tmp_path, "state = = 1\n")
+
+
+def test_a_missing_file_is_refused_by_its_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: No such file"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+def test_an_ipv6_address_is_read_in_brackets() -> None:
+    assert host_and_port("[::1]:5001") == ("::1", 5001)
+
+
+def test_the_example_in_the_repository_loads() -> None:
+    example = Path(__file__).parent.parent / "systemd" / "agent.toml"
+    assert load_config(example).bus[0].queries is False
