@@ -105,6 +105,11 @@ def _boot_id() -> str:
     return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else "unknown"
 
 
+def resource(package: str, name: str) -> str:
+    """Path of a file that is installed with the agent."""
+    return str(files(package).joinpath(name))
+
+
 def codec() -> Codec:
     """The J2735 codec of our own module, compiled now so that no tick has to wait for it."""
     module = Codec(files("agent.asn1").joinpath("J2735.asn").read_text("utf-8"))

@@ -47,8 +47,8 @@ CREATE TABLE loss(what TEXT, reason TEXT, count INTEGER NOT NULL,
 CREATE TABLE trip(first_seq INTEGER PRIMARY KEY, start_ns INTEGER NOT NULL, stop_ns INTEGER,
     reason TEXT) STRICT;
 """
-"""parcel.seq is that of its receipt. unread: of the clear events of a kind, those not understood. A trip without stop_ns was cut
-off, or is still going on; `reason` is why it stopped."""
+"""seq: of a parcel's receipt. unread: of the clear events of a kind, those not understood. A trip
+without stop_ns was cut off, or is still going on; `reason` is why it stopped."""
 
 _COUNT: Final = """INSERT INTO kind_count VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET events = events + excluded.events,

@@ -130,7 +130,7 @@ def test_parcel_is_known_by_its_receipt(log: SqliteLog, path: Path) -> None:
     receipt = ParcelRegistered("AB", 3, 1, 90, 4_000, "TX", 7, b"custody", b"root")
     with folded(log, path, stored(receipt, 1)) as model:
         assert [tuple(row.values()) for row in rows(model, "parcel")] == [
-            ("AB", 3, 1, 90, 4_000, "TX", 7)
+            ("AB", 3, 1, 90, 4_000, "TX", 7, 1)
         ]
 
 
