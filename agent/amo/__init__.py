@@ -1,0 +1,1 @@
+"""The far side's wire: transactions, the node's RPC, storage, and a node to develop on."""
