@@ -17,6 +17,7 @@ from agent.clock import SECOND
 WIDTH, TRACE_HEIGHT, SPEED_HEIGHT, MARGIN = 860.0, 420.0, 220.0, 36.0
 T = TypeVar("T")
 
+METRES_A_DEGREE = 111_320.0  # of latitude, on the average
 LONGEST_LINE = 2_000
 """Points in one drawn line; a longer drive is thinned, its peaks kept."""
 
@@ -81,24 +82,24 @@ def _trace(drive: Drive) -> str:
     middle = math.radians(points[0].latitude_deg)
     xs = [p.longitude_deg * math.cos(middle) for p in points]
     ys = [-p.latitude_deg for p in points]
-    scale = max(max(xs) - min(xs), (max(ys) - min(ys)) * 2, 1e-6)
-    fit = (WIDTH - 2 * MARGIN) / scale
+    wide, high = max(max(xs) - min(xs), 1e-6), max(max(ys) - min(ys), 1e-6)
+    fit = min((WIDTH - 2 * MARGIN) / wide, (TRACE_HEIGHT - 2 * MARGIN) / high)
+    left, top = (WIDTH - wide * fit) / 2, (TRACE_HEIGHT - high * fit) / 2
     spots = [
-        (MARGIN + (x - min(xs)) * fit, MARGIN + (y - min(ys)) * fit)
-        for x, y in zip(xs, ys, strict=True)
+        (left + (x - min(xs)) * fit, top + (y - min(ys)) * fit) for x, y in zip(xs, ys, strict=True)
     ]
     ends = _dot(*spots[0], "start") + _dot(*spots[-1], "end")
-    return _svg(TRACE_HEIGHT, _line(spots, "var(--car)", 2.5) + ends + _ruler(scale))
+    return _svg(TRACE_HEIGHT, _line(spots, "var(--car)", 2.5) + ends + _ruler(fit))
 
 
-def _ruler(scale_deg: float) -> str:
+def _ruler(fit: float) -> str:
     """A bar of a round length in metres, so that the trace can be judged by eye."""
-    width_m = scale_deg * 111_320.0
-    bar_m = 10.0 ** math.floor(math.log10(max(width_m / 3, 1.0)))
-    pixels = bar_m / width_m * (WIDTH - 2 * MARGIN)
-    y = TRACE_HEIGHT - 16
-    bar = _line([(MARGIN, y), (MARGIN + pixels, y)], "var(--soft)", 2)
-    return bar + f'<text x="{MARGIN + pixels + 6:.1f}" y="{y + 4:.1f}">{bar_m:g} m</text>'
+    pixels_a_metre = fit / METRES_A_DEGREE
+    bar_m = 10.0 ** math.floor(math.log10(WIDTH / 3 / pixels_a_metre))
+    end = MARGIN + bar_m * pixels_a_metre
+    y = TRACE_HEIGHT - 12
+    bar = _line([(MARGIN, y), (end, y)], "var(--soft)", 2)
+    return bar + f'<text x="{end + 6:.1f}" y="{y + 4:.1f}">{bar_m:g} m</text>'
 
 
 def _speed(drive: Drive) -> str:

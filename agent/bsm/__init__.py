@@ -1,0 +1,1 @@
+"""What the vehicle says and notices: state, basic safety messages, events."""

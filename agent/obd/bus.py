@@ -1,0 +1,183 @@
+"""A live bus, read by one thread that hands over batches to the event loop.
+
+URIs: `can:can0` (SocketCAN), `slcan:/dev/ttyUSB0@500000` (serial adapters, with the bitrate of
+the bus), `virtual:NAME` (a bus inside this process).
+"""
+
+import asyncio
+import importlib
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from agent.errors import ConfigError, MalformedInputError, SourceLostError
+from agent.obd.frame import BASE_ID_MAX, CanFrame, Counts, FrameSource
+
+if TYPE_CHECKING:
+    import can
+
+BATCH_S = 0.02
+BATCH_FRAMES = 500
+HELD_FRAMES_MAX = 20_000
+"""Five seconds of a busy bus; what arrives beyond is lost, and counted."""
+_WAIT_S = 0.1
+_JOIN_S = 1.0
+
+
+def open_bus(uri: str, *, listen_only: bool = True) -> FrameSource:
+    """Open an interface; blocks as long as its driver does (slcan: about two seconds).
+
+    listen_only: the adapter does not even acknowledge frames. It is set where the adapter can be
+    told (slcan). On SocketCAN it is a property of the interface, set by whoever brings it up:
+    `ip link set can0 type can bitrate 500000 listen-only on`. No source here sends in any case.
+
+    Raises ConfigError for a URI that names no known bus, SourceLostError when it cannot be opened.
+    """
+    scheme, _, name = uri.partition(":")
+    if scheme not in _OPENERS:
+        known = ", ".join(f"{known}:" for known in _OPENERS)
+        raise ConfigError(f"bus {uri!r}: {scheme!r} is none of {known}")
+    if not name:
+        raise ConfigError(f"bus {uri!r}: the name of the interface is missing")
+    options = _OPENERS[scheme](uri, name, listen_only=listen_only)
+    return BusSource(uri, name.partition("@")[0], _open(uri, options))
+
+
+def _socketcan(_uri: str, name: str, **_: bool) -> dict[str, Any]:
+    return {"interface": "socketcan", "channel": name, "fd": True}
+
+
+def _slcan(uri: str, name: str, *, listen_only: bool) -> dict[str, Any]:
+    port, _, bitrate = name.rpartition("@")
+    if not (port and bitrate.isdecimal() and bitrate.isascii()):
+        raise ConfigError(f"bus {uri!r}: the bitrate is missing, as in slcan:/dev/ttyUSB0@500000")
+    return {
+        "interface": "slcan",
+        "channel": port,
+        "bitrate": int(bitrate),
+        "listen_only": listen_only,
+    }
+
+
+def _virtual(_uri: str, name: str, **_: bool) -> dict[str, Any]:
+    return {"interface": "virtual", "channel": name}
+
+
+_OPENERS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
+    "can": _socketcan,
+    "slcan": _slcan,
+    "virtual": _virtual,
+}
+
+
+def _open(uri: str, options: dict[str, Any]) -> "can.BusABC":
+    python_can = importlib.import_module("can")  # slow to load, and not needed for recordings
+    try:
+        bus: can.BusABC = python_can.Bus(**options)
+    except (python_can.CanError, OSError, ImportError) as error:
+        raise SourceLostError(f"{uri}: cannot be opened: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{uri}: {error}") from error
+    return bus
+
+
+class BusSource:
+    """Frames of one python-can bus. `batches` may be iterated once."""
+
+    def __init__(self, uri: str, channel: str, bus: "can.BusABC") -> None:
+        self.uri = uri
+        self.counts = Counts()
+        self._channel = channel
+        self._bus = bus
+        self._lock = threading.Lock()
+        self._held: list[CanFrame] = []
+        self._stop = threading.Event()
+        self._arrived = asyncio.Event()
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    async def batches(self) -> AsyncIterator[list[CanFrame]]:
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(
+            target=self._read, args=(loop,), name=f"bus {self.uri}", daemon=True
+        )
+        self._thread.start()
+        try:
+            while not (self._stop.is_set() and not self._held):
+                await self._arrived.wait()
+                self._arrived.clear()
+                held = self._fetch()
+                for start in range(0, len(held), BATCH_FRAMES):
+                    yield held[start : start + BATCH_FRAMES]
+                if self._error is not None:
+                    raise SourceLostError(f"{self.uri}: {self._error}") from self._error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._arrived.set()
+        if self._thread is None:
+            self._bus.shutdown()
+        else:
+            self._thread.join(_JOIN_S)
+
+    def _fetch(self) -> list[CanFrame]:
+        with self._lock:
+            held, self._held = self._held, []
+        return held
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The reading thread: never waits for the other side, so the bus is never held up."""
+        try:
+            while not self._stop.is_set():
+                first = self._bus.recv(_WAIT_S)
+                if first is None:
+                    continue
+                batch = self._take(first)
+                self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
+                try:
+                    while len(batch) < BATCH_FRAMES and (more := self._bus.recv(0)) is not None:
+                        batch += self._take(more)
+                finally:  # what came before a failure is handed over too
+                    self._hand_over(batch, loop)
+        except Exception as error:  # noqa: BLE001 - any driver's error ends this source
+            self._error = error
+        finally:
+            self._bus.shutdown()
+            self._stop.set()
+            self._wake(loop)
+
+    def _take(self, message: "can.Message") -> list[CanFrame]:
+        if message.is_error_frame or message.is_remote_frame:
+            self.counts.other += 1
+            return []
+        try:
+            frame = CanFrame(
+                message.arbitration_id,
+                bytes(message.data),
+                round(message.timestamp * 1e9),
+                self._channel,
+                message.is_extended_id or message.arbitration_id > BASE_ID_MAX,
+                message.is_fd,
+            )
+        except (MalformedInputError, ValueError, OverflowError):
+            self.counts.broken += 1
+            return []
+        return [frame]
+
+    def _hand_over(self, batch: list[CanFrame], loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            room = HELD_FRAMES_MAX - len(self._held)
+            self._held += batch[:room]
+        taken = min(room, len(batch))
+        self.counts.taken += taken
+        self.counts.lost += len(batch) - taken
+        self._wake(loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        # one call a batch; when the loop is stuck the calls are as bounded as the time it is
+        try:
+            loop.call_soon_threadsafe(self._arrived.set)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            self._stop.set()

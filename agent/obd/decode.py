@@ -1,0 +1,116 @@
+"""Frames into signals.
+
+A signal that a profile maps has our name and the unit of docs/signals.md. Any other is called
+`can.<message>.<signal>` and carries the value and unit of its DBC file; it is Lv1, as any name
+that nobody classified.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from agent.obd.dbc import Dbc
+from agent.obd.frame import CanFrame
+from agent.obd.layout import EXTENDED_FLAG
+from agent.obd.plan import Plan, run
+from agent.obd.profile import Profile, Source, matching
+from agent.signals import Signal
+
+EVERY_CHANNEL = "*"
+WATCHED_FRAMES = 2000
+"""Our choice: about a second of two busy buses."""
+
+_Table = dict[int, Plan]
+
+
+class Decoder:
+    """Decodes the frames of every channel with the files that describe it.
+
+    dbcs: files by channel ("can0", or "*" for every channel), or a plain sequence. A file given
+    without a channel describes one bus of the car: it is used for the channel on which most of
+    its identifiers are seen (the first one seen, where two are equal). This is looked at anew
+    with each batch until 2,000 frames have been seen, then it stays. Where two files describe
+    one identifier on one channel, the file given first counts.
+
+    profiles that do not match the files are left out. Raises ConfigError where a matching
+    profile maps a signal whose unit is unknown.
+
+    described, undescribed, undecodable: frames so far. An undecodable frame is a described one
+    in which something could not be read: nothing fits into it, a multiplexer value that is not
+    described, a value that is no number. What can be read of it is handed on.
+    """
+
+    def __init__(
+        self,
+        dbcs: Mapping[str, Sequence[Dbc]] | Sequence[Dbc],
+        profiles: Sequence[Profile] = (),
+    ) -> None:
+        self._given: Final = dbcs if isinstance(dbcs, Mapping) else {}
+        self._unbound: Final = () if isinstance(dbcs, Mapping) else tuple(dbcs)
+        every = [dbc for group in self._given.values() for dbc in group] + list(self._unbound)
+        self.profiles = matching(profiles, every)
+        self.described = self.undescribed = self.undecodable = 0
+        self._plans = {id(dbc): _plans(dbc, self.profiles) for dbc in every}
+        self._tables: dict[str, _Table] = {}
+        self._bound: dict[int, str] = {}
+        self._seen: dict[str, set[int]] = {}
+        self._watched = 0
+
+    def decode(self, frames: Sequence[CanFrame]) -> list[Signal]:
+        """The signals of a batch, in the order of its frames. Every value is finite."""
+        if self._unbound and (self._watched < WATCHED_FRAMES or not self._bound):
+            self._watch(frames)
+        out: list[Signal] = []
+        tables = self._tables
+        for frame in frames:
+            channel = frame.channel
+            table = tables.get(channel)
+            if table is None:
+                table = tables[channel] = self._table(channel)
+            plan = table.get(frame.can_id | EXTENDED_FLAG if frame.extended else frame.can_id)
+            if plan is None:
+                self.undescribed += 1
+                continue
+            self.described += 1
+            data = frame.data
+            node = plan.node(len(data))
+            if node is None or not run(node, data, frame.t_ns, channel, out):
+                self.undecodable += 1
+        return out
+
+    def _watch(self, frames: Sequence[CanFrame]) -> None:
+        """Learn which identifiers are on which channel, and bind the files accordingly."""
+        self._watched += len(frames)
+        for frame in frames:
+            key = frame.can_id | EXTENDED_FLAG if frame.extended else frame.can_id
+            self._seen.setdefault(frame.channel, set()).add(key)
+        bound = {}
+        for dbc in self._unbound:
+            hits = {name: len(keys & dbc.messages.keys()) for name, keys in self._seen.items()}
+            best = max(hits, key=hits.__getitem__, default=None)
+            if best is not None and hits[best]:
+                bound[id(dbc)] = best
+        if bound != self._bound:
+            self._bound = bound
+            self._tables.clear()
+
+    def _table(self, channel: str) -> _Table:
+        """Identifier -> plan. Later files do not replace what earlier ones describe."""
+        files = [*self._given.get(channel, ()), *self._given.get(EVERY_CHANNEL, ())]
+        files += [dbc for dbc in self._unbound if self._bound.get(id(dbc)) == channel]
+        table: _Table = {}
+        for dbc in reversed(files):
+            table |= self._plans[id(dbc)]
+        return table
+
+
+def _plans(dbc: Dbc, profiles: Sequence[Profile]) -> _Table:
+    table: _Table = {}
+    for key, message in dbc.messages.items():
+        names = {signal.name for signal in message.signals}
+        sources: dict[str, Source] = {}
+        for profile in profiles:
+            for name, source in profile.signals.items():
+                if source.message == message.name and names.issuperset(source.parts):
+                    sources.setdefault(name, source)
+        table[key] = Plan(message, sources)
+    return table

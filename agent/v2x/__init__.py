@@ -1,0 +1,1 @@
+"""What comes from outside the car: radio by UDP, positions by GNSS."""

@@ -1,0 +1,1 @@
+"""Descriptions of CAN frames, as data: `importlib.resources.files("agent.dbc")`."""

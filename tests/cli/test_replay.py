@@ -1,0 +1,119 @@
+"""`amo-agent replay`: every recorded form passes, broken lines cost themselves."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.shared import RAV4, SHARED, TOYOTA_DBC, needs_shared
+
+SIMCAR = Path(__file__).parents[2] / "dbc" / "simcar.dbc"
+LINES = "".join(
+    f"(1000000000.{n:06d}) can0 0AA#1A6F1A6F1A6F1A6F\n" for n in range(0, 300_000, 10_000)
+)
+
+
+def recordings() -> list[Path]:
+    """Every recorded log that lies beside the project."""
+    found = (SHARED / "data" / "can").rglob("*")
+    rest = {"LICENSE", "LICENSE.txt"}
+    forms = (".log", ".asc", ".blf", ".trc", ".csv", ".txt")
+    logs = [p for p in found if p.name not in rest and p.name.removesuffix(".gz").endswith(forms)]
+    truth = ("truth_", "gnss_", "imu_", "obd-scan-report")
+    return sorted(path for path in logs if not path.name.startswith(truth))
+
+
+@needs_shared
+def test_there_are_recordings_of_every_form_to_read() -> None:
+    assert len(recordings()) >= 25
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.name)
+def test_recorded_log_passes_through_the_whole_pipeline(path: Path, cli: Cli) -> None:
+    result = cli("replay", path, "--json")
+
+    summary = json.loads(result.out)
+    assert result.code == 0
+    assert summary["chain_intact"] is True
+    assert summary["frames_lost"] == 0
+    assert (
+        summary["frames"] > 0
+        or "Error" in path.name
+        or "Remote" in path.name
+        or "errorframes" in path.name
+    )
+
+
+@needs_shared
+def test_rav4_drive_is_read_whole_and_its_state_is_kept(cli: Cli, tmp_path: Path) -> None:
+    state = tmp_path / "drive"
+    log = RAV4 / "can.log.gz"
+
+    result = cli("replay", log, "--dbc", TOYOTA_DBC, "--state", state, "--json")
+
+    summary = json.loads(result.out)
+    assert summary["frames"] == 65_879
+    assert summary["signals"] > 100_000
+    assert cli("log", "verify", state).code == 0
+
+
+def test_broken_line_is_named_and_costs_only_itself(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log"
+    log.write_text(LINES[: len(LINES) // 2] + "(nonsense) can0 zz#\n" + LINES[len(LINES) // 2 :])
+
+    result = cli("replay", log, "--json")
+
+    summary = json.loads(result.out)
+    assert (result.code, summary["lines_broken"]) == (0, 1)
+    assert summary["frames"] == 30
+    assert "line 16" in result.err
+
+
+def test_a_second_replay_goes_on_in_the_same_log(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log"
+    log.write_text(LINES)
+    state = tmp_path / "state"
+    first = json.loads(cli("replay", log, "--state", state, "--json").out)
+
+    second = json.loads(cli("replay", log, "--state", state, "--json").out)
+
+    assert second["events"] > first["events"]
+    assert second["chain_intact"] is True
+
+
+def test_a_log_at_a_given_speed_gives_the_same_frames(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log.gz"
+    log.write_bytes(gzip.compress(LINES.encode()))
+
+    summary = json.loads(cli("replay", log, "--speed", "10", "--json").out)
+
+    assert (summary["frames"], summary["frames_lost"]) == (30, 0)
+
+
+def test_frames_that_all_carry_one_time_are_written_in_pieces(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log"
+    log.write_text("(166.000000) can0 0B4#000000001D0B7A5E\n" * 9_000)
+
+    summary = json.loads(cli("replay", log, "--dbc", SIMCAR, "--json").out)
+
+    assert (summary["frames"], summary["frames_lost"]) == (9_000, 0)
+
+
+def test_times_that_go_back_and_long_gaps_lose_nothing(cli: Cli, tmp_path: Path) -> None:
+    times = ("1000.0", "1000.1", "940.0", "940.2", "4000000.0", "4000000.1", "0.0")
+    log = tmp_path / "drive.log"
+    log.write_text("".join(f"({t}00000) can0 0AA#00\n" for t in times))
+
+    summary = json.loads(cli("replay", log, "--json").out)
+
+    assert (summary["frames"], summary["chain_intact"]) == (7, True)
+
+
+def test_a_speed_that_is_no_number_is_refused(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log"
+    log.write_text(LINES)
+    result = cli("replay", log, "--speed", "fast")
+    assert result.code == 2
+    assert "fast" in result.complaint

@@ -1,0 +1,138 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from uuid import uuid4
+
+import can
+import pytest
+
+from agent.clock import MS, SECOND, SystemClock
+from agent.errors import SourceLostError
+from agent.obd.ecu import Ecu
+from agent.obd.poll import Need
+from agent.obd.poller import ObdReading, Poller, usual_needs
+from agent.obd.question import Question
+from agent.obd.request import ObdRequester
+from agent.obd.route import Route
+
+VIN = "KMHTEST0000000017"
+CLOCK = SystemClock()
+LATE = Route().at(19.0)
+SPEED, CODES, WHO = Question(0x01, 0x0D), Question(0x03), Question(0x09, 0x02)
+
+
+def often(*questions: Question) -> list[Need]:
+    return [Need(question, 0.02, 0.02) for question in questions]
+
+
+def poller(channel: str, needs: list[Need]) -> Poller:
+    return Poller(ObdRequester(channel, "virtual", CLOCK), CLOCK, needs)
+
+
+async def first(poller: Poller, count: int) -> list[ObdReading]:
+    found: list[ObdReading] = []
+    async with aclosing(poller.readings()) as readings:
+        async for reading in readings:
+            found.append(reading)
+            if len(found) == count:
+                break
+    return found
+
+
+@pytest.fixture
+async def channel() -> AsyncIterator[str]:
+    """Where an ECU with a stored fault answers."""
+    name = uuid4().hex
+    with (
+        can.Bus(name, "virtual", ignore_config=True) as bus,
+        Ecu(bus, lambda: LATE, vin=VIN),
+    ):
+        yield name
+
+
+async def test_values_arrive_as_signals_again_and_again(channel: str) -> None:
+    begun = CLOCK.now_ns()
+    readings = await first(poller(channel, often(SPEED)), 4)
+    signals = [signal for reading in readings for signal in reading.signals]
+    assert [signal.name for signal in signals] == ["speed.vehicle"] * 4
+    assert signals[0].value == pytest.approx(LATE.speed_mps, abs=0.15)
+    times = [signal.t_ns for signal in signals]
+    assert times == sorted(times)
+    assert begun < times[0] < begun + 150 * MS < times[-1] < CLOCK.now_ns()
+
+
+async def test_codes_and_vin_arrive(channel: str) -> None:
+    readings = await first(poller(channel, often(CODES, WHO)), 2)
+    assert [reading.dtcs for reading in readings if reading.dtcs] == [{"7E8": frozenset({"P0A80"})}]
+    assert [reading.vin for reading in readings if reading.vin] == [VIN]
+
+
+async def test_vin_is_asked_for_once(channel: str) -> None:
+    readings = await first(poller(channel, often(WHO, SPEED)), 8)
+    assert len([reading for reading in readings if reading.vin]) == 1
+
+
+async def test_unsupported_pids_are_left_alone_once_the_car_has_listed_its_own(
+    channel: str,
+) -> None:
+    fuel = Question(0x01, 0x2F)  # an electric car has none
+    needs = [Need(Question(0x01, 0x20), 1.0, 0.0), Need(fuel, 0.02, 1.0), *often(SPEED)]
+    with can.Bus(channel, "virtual", ignore_config=True) as listener:
+        await first(poller(channel, needs), 5)
+        frames = iter(lambda: listener.recv(0), None)
+        asked = [bytes(frame.data[1:3]).hex() for frame in frames if frame.arbitration_id == 0x7DF]
+    assert "0120" in asked
+    assert "012f" not in asked
+
+
+async def test_closing_ends_the_thread_at_once(channel: str) -> None:
+    before = threading.active_count()
+    polled = poller(channel, usual_needs())
+    async with aclosing(polled.readings()) as readings:
+        await anext(readings)
+        begun = CLOCK.mono_ns()
+    assert CLOCK.mono_ns() - begun < SECOND // 2
+    assert threading.active_count() == before
+
+
+async def test_silent_car_gives_no_reading_and_lets_itself_be_left() -> None:
+    polled = poller(uuid4().hex, [Need(SPEED, 30.0, 30.0)])
+    before = threading.active_count()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(first(polled, 1), 0.3)
+    assert threading.active_count() == before
+
+
+async def test_answers_that_make_no_sense_are_counted() -> None:
+    channel = uuid4().hex
+    done = threading.Event()
+
+    def serve(bus: can.BusABC) -> None:
+        while not done.is_set():
+            heard = bus.recv(0.01)
+            if heard is not None and heard.arbitration_id == 0x7DF:
+                frame = bytes.fromhex("03 41 0C 32" if heard.data[2] == 0x0C else "03 41 0D 32")
+                bus.send(can.Message(arbitration_id=0x7E8, data=frame, is_extended_id=False))
+
+    with can.Bus(channel, "virtual", ignore_config=True) as bus:
+        thread = threading.Thread(target=serve, args=(bus,))
+        thread.start()
+        polled = poller(channel, [*often(SPEED), Need(Question(0x01, 0x0C), 0.1, 0.0)])
+        await first(polled, 3)
+        done.set()
+        thread.join()
+    assert polled.broken >= 1
+
+
+async def test_lost_bus_reaches_whoever_reads() -> None:
+    requester = ObdRequester("no-such-interface", "socketcan", CLOCK)
+    polled = Poller(requester, CLOCK, often(SPEED))
+    with pytest.raises(SourceLostError):
+        await first(polled, 1)
+    with pytest.raises(SourceLostError):  # and again, when it is tried again
+        await first(polled, 1)
+
+
+def test_repr_of_a_reading_does_not_say_the_vin() -> None:
+    assert VIN not in repr(ObdReading(vin=VIN))
