@@ -25,6 +25,7 @@ from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.obd.bus import open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
+from agent.obd.logfile import LogFile
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
@@ -158,8 +159,8 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
     finder = VinFinder()
     scheme, _, name = bus.uri.partition(":")
     if scheme == "replay":
-        path = Path(name)
-        feed = lambda: BusFeed(LogSource(path, parts.clock), decode, finder)  # noqa: E731
+        file = LogFile(name)
+        feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
         return [Source(bus.uri, feed, finite=True)]
     sources = [
         Source(

@@ -128,7 +128,7 @@ class BrakedHard(Event, frozen=True, array_like=True):
     """Deceleration stayed above 0.4 g (SAE J2735:2016, DE_VehicleEventFlags, eventHardBraking).
 
     peak_mps2: strongest deceleration, a positive number; held_ms: time above the limit;
-    onset_mps: speed when it began
+    onset_mps: speed when it began, None where it was not known
     """
 
     kind: ClassVar[str] = "braked-hard/1"
@@ -137,7 +137,7 @@ class BrakedHard(Event, frozen=True, array_like=True):
     t_ns: int
     peak_mps2: float
     held_ms: int
-    onset_mps: float
+    onset_mps: float | None
 
 
 class InputLost(Event, frozen=True, array_like=True):

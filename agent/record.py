@@ -193,7 +193,7 @@ class Recorder:
         sent, and reported by `made`.
         """
         self.cut()
-        message = self._converter.make(due_ns, mono_ns, self._braking.flags)
+        message = self._converter.make(due_ns, mono_ns, self._braking.flags_at(due_ns))
         if isinstance(message, Silence):
             return None
         self._own = message

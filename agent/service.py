@@ -145,14 +145,15 @@ class Service:
 
     async def _end(self, stop: asyncio.Event, reading: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the stop, or for the end of all recordings where there is nothing else."""
-        stopped = asyncio.ensure_future(stop.wait())
-        finite = [t for t, s in zip(reading, self._sources, strict=True) if s.finite]
-        waits: set[asyncio.Future[Any]] = {stopped}
-        if finite:
-            waits.add(asyncio.gather(*finite))
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        stopped = asyncio.create_task(stop.wait())
+        finite = {t for t, s in zip(reading, self._sources, strict=True) if s.finite}
+        try:
+            left = finite
+            while not stopped.done() and (left or not finite):
+                await asyncio.wait({stopped, *left}, return_when=asyncio.FIRST_COMPLETED)
+                left = {task for task in left if not task.done()}
+        finally:
+            stopped.cancel()
 
     async def _read(self, source: Source) -> None:
         wait_s = FIRST_WAIT_S

@@ -36,7 +36,7 @@ class HardBraking:
         self._begun_ns: int | None = None
         self._last_ns = 0
         self._peak = 0.0
-        self._onset_mps = math.nan
+        self._onset_mps: float | None = None
         self._reported = False
 
     @property
@@ -49,7 +49,7 @@ class HardBraking:
         return self.flags if t_ns - self._last_ns < FRESH_NS else frozenset()
 
     def update(self, signal: Signal) -> BrakedHard | None:
-        """The event that this sample completes. Its onset_mps is NaN where no speed was known."""
+        """The event that this sample completes."""
         if not math.isfinite(signal.value):
             return None
         silent = self._begun_ns is not None and signal.t_ns - self._last_ns >= FRESH_NS
@@ -125,8 +125,8 @@ class _Slope:
         self.mps2 += (slope - self.mps2) * step_s / (SMOOTHING_S + step_s)
         return True
 
-    def mps(self, t_ns: int) -> float:
-        """The speed then; NaN when the last sample is over half a second away."""
+    def mps(self, t_ns: int) -> float | None:
+        """The speed then; None when the last sample is over half a second away."""
         last = self._last
         known = last is not None and abs(t_ns - last.t_ns) < FRESH_NS
-        return last.value if last is not None and known else math.nan
+        return last.value if last is not None and known else None

@@ -32,6 +32,7 @@ from agent.obd.decode import Decoder
 from agent.obd.ecu import Ecu
 from agent.obd.logfile import LogFile
 from agent.obd.poller import Poller
+from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.simcar import SimCar
 from agent.obd.vin import VinFinder
@@ -183,7 +184,8 @@ async def _from_log(
     seconds: float | None,
 ) -> tuple[int, Service]:
     """A recorded drive at its own pace, to its end or for so many seconds."""
-    sources = [recorded(file, parts.clock, decode)]
+    source = LogSource(file, parts.clock)
+    sources = [recorded(source, decode)]
     if fixes is not None:
         playback = NmeaPlayback(fixes, parts.clock)
         sources.append(Source("nmea", lambda: PositionFeed(playback)))
@@ -194,7 +196,7 @@ async def _from_log(
         await _watch(parts.clock, seconds, running)
         stop.set()
     await running
-    return file.counts.taken - decode.described - decode.undescribed, agent
+    return source.counts.taken - decode.described - decode.undescribed, agent
 
 
 async def _watch(clock: Clock, seconds: float, running: asyncio.Task[None]) -> None:

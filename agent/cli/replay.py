@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from agent.cli.show import bar, figures
-from agent.clock import Clock, ManualClock, RecordedClock
+from agent.clock import ManualClock, RecordedClock
 from agent.compose import Archive, archive, codec, decoder, recorder, service
 from agent.events import InputClosed, InputOpened
 from agent.eventstore.reader import LogReader
@@ -140,7 +140,7 @@ def _watched(file: LogFile, number: int, of: int, progress: Any) -> Iterator[Can
 async def _pace(
     parts: Archive, core: Recorder, files: list[LogFile], decode: Decoder, fixes: NmeaFile | None
 ) -> None:
-    sources = [recorded(file, parts.clock, decode) for file in files]
+    sources = [recorded(LogSource(file, parts.clock), decode) for file in files]
     if fixes is not None:
         playback = NmeaPlayback(fixes, parts.clock)
         sources.append(Source("nmea", lambda: PositionFeed(playback)))
@@ -148,14 +148,10 @@ async def _pace(
     await asyncio.to_thread(parts.writer.flush)
 
 
-def recorded(file: LogFile, clock: Clock, decode: Decoder) -> Source:
-    """A recording as a source that plays at the pace of the clock."""
+def recorded(source: LogSource, decode: Decoder) -> Source:
+    """A recording as a source of the service, which ends with it."""
     finder = VinFinder()
-    return Source(
-        f"replay:{file.path}",
-        lambda: BusFeed(LogSource(file, clock), decode, finder),
-        finite=True,
-    )
+    return Source(source.uri, lambda: BusFeed(source, decode, finder), finite=True)
 
 
 def project(directory: Path) -> None:

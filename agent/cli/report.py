@@ -123,7 +123,8 @@ def _opened(recorded: Recorded, opener: Unsealer) -> Event | None:
 def _words(event: Event) -> str:
     """What a person wants to know of it, in one line."""
     if isinstance(event, BrakedHard):
-        return f"{event.peak_mps2:.1f} m/s² for {event.held_ms} ms, from {event.onset_mps:.1f} m/s"
+        onset = "" if event.onset_mps is None else f", from {event.onset_mps:.1f} m/s"
+        return f"{event.peak_mps2:.1f} m/s² for {event.held_ms} ms{onset}"
     if isinstance(event, DtcSet | DtcCleared):
         return f"{event.code} in {event.ecu}"
     if isinstance(event, ParcelRegistered):

@@ -1,7 +1,6 @@
 """A recorded log played at the pace of a clock, as if its buses were there."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 from agent.clock import MS, SECOND, Clock
 from agent.obd.frame import CanFrame, Counts
@@ -22,22 +21,25 @@ class LogSource:
     1 s, the pace goes on from there and only the pause is shortened.
     """
 
-    def __init__(self, log: LogFile | Path | str, clock: Clock) -> None:
-        """Raises UsageError for what is no readable recording."""
-        self.log = log if isinstance(log, LogFile) else LogFile(log)
+    def __init__(self, log: LogFile, clock: Clock) -> None:
+        self.log = log
         self.uri = f"replay:{self.log.path}"
         self._clock = clock
         self._closed = False
+        self._taken = 0
 
     @property
     def counts(self) -> Counts:
-        return self.log.counts
+        """What was handed over so far; a frame that waits for its time is not taken yet."""
+        read = self.log.counts
+        return Counts(taken=self._taken, broken=read.broken, other=read.other)
 
     async def batches(self) -> AsyncIterator[list[CanFrame]]:
         batch: list[CanFrame] = []
         for due_ns, frame in _paced(iter(self.log)):
             if due_ns > self._clock.now_ns() or len(batch) >= BATCH_FRAMES:
                 if batch:
+                    self._taken += len(batch)
                     yield batch
                     batch = []
                 await self._until(due_ns)
@@ -45,6 +47,7 @@ class LogSource:
                 return
             batch.append(frame)
         if batch and not self._closed:
+            self._taken += len(batch)
             yield batch
 
     def close(self) -> None:

@@ -28,23 +28,22 @@ def changed(state: Path, at: int) -> int:
     for side in ("-wal", "-shm"):
         state.joinpath(f"events.db{side}").unlink(missing_ok=True)
     database = sqlite3.connect(state / "events.db", isolation_level=None)
-    database.execute("DROP TRIGGER IF EXISTS nothing")
     triggers = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
     kept = triggers.fetchall()
     for name, _ in kept:
         database.execute(f"DROP TRIGGER {name}")
-    for no, first_seq, body in database.execute("SELECT no, first_seq, body FROM block"):
-        if at >= len(body):
-            at -= len(body)
-            continue
-        broken = bytearray(body)
-        broken[at] ^= 0x01
-        database.execute("UPDATE block SET body = ? WHERE no = ?", (bytes(broken), no))
-        break
+    for no, first_seq, body in database.execute("SELECT no, first_seq, body FROM block").fetchall():
+        if at < len(body):
+            broken = bytearray(body)
+            broken[at] ^= 0x01
+            database.execute("UPDATE block SET body = ? WHERE no = ?", (bytes(broken), no))
+            seq = _seq_at(first_seq, body, at)
+            break
+        at -= len(body)
     for _, sql in kept:
         database.execute(sql)
     database.close()
-    return _seq_at(first_seq, body, at)
+    return seq
 
 
 def _seq_at(seq: int, body: bytes, at: int) -> int:

@@ -11,6 +11,7 @@ from agent.clock import SECOND, ManualClock, RecordedClock
 from agent.errors import ConfigError, SourceLostError, UsageError
 from agent.obd.bus import HELD_FRAMES_MAX, BusSource, open_bus
 from agent.obd.frame import CanFrame, FrameSource
+from agent.obd.logfile import LogFile
 from agent.obd.replay import LogSource
 from tests.obd.recordings import RAV4_LOG, needs_recordings
 
@@ -184,7 +185,7 @@ def record(tmp_path: Path, *seconds: float) -> Path:
 
 async def played(path: Path, clock: ManualClock) -> list[tuple[float, list[float]]]:
     """When each batch came, and the times of its frames, both in seconds."""
-    source = LogSource(path, clock)
+    source = LogSource(LogFile(path), clock)
     return [
         (clock.now_ns() / SECOND, [frame.t_ns / SECOND for frame in batch])
         async for batch in source.batches()
@@ -227,7 +228,7 @@ async def test_late_reader_gets_everything_that_is_due_at_once(tmp_path: Path) -
 
 
 async def test_closed_playback_ends(tmp_path: Path) -> None:
-    source = LogSource(record(tmp_path, 100.0, 101.0, 102.0), ManualClock(100 * SECOND))
+    source = LogSource(LogFile(record(tmp_path, 100.0, 101.0, 102.0)), ManualClock(100 * SECOND))
     seen = 0
     async for batch in source.batches():
         seen += len(batch)
@@ -238,10 +239,10 @@ async def test_closed_playback_ends(tmp_path: Path) -> None:
 
 async def test_file_that_is_no_recording_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="absent"):
-        LogSource(tmp_path / "absent.log", ManualClock())
+        LogSource(LogFile(tmp_path / "absent.log"), ManualClock())
 
 
 @needs_recordings
 async def test_recorded_drive_plays_on_a_recorded_clock() -> None:
-    source = LogSource(RAV4_LOG, RecordedClock(1_533_226_488_230_547_000, speed=100))
+    source = LogSource(LogFile(RAV4_LOG), RecordedClock(1_533_226_488_230_547_000, speed=100))
     assert len(await take(source, 65_880)) == source.counts.taken == 65_879
