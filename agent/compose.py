@@ -42,8 +42,8 @@ from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-SILENT_NS = 10 * SECOND
-"""A writer that committed nothing for so long, though ticks write, is not healthy."""
+STUCK_NS = 10 * SECOND
+"""A writer that hangs in one commit for so long is not healthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Archive:
 
     def healthy(self) -> bool:
         """Whether commits go through; the supervisor restarts an agent of which this is false."""
-        return self.clock.mono_ns() - self.writer.committed_mono_ns < SILENT_NS
+        return self.clock.mono_ns() - self.writer.alive_ns < STUCK_NS
 
 
 @contextmanager

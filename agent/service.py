@@ -24,6 +24,7 @@ from agent.record import Journal, Recorder
 
 STEPPED_NS = 50 * MS
 """The schedule is laid anew when the wall clock has moved this far against the monotonic one."""
+BEAT_NS = 2 * SECOND
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
@@ -133,7 +134,7 @@ class Service:
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(self._read(source)) for source in self._sources]
-            running = [group.create_task(self._tick())]
+            running = [group.create_task(self._tick()), group.create_task(self._beat())]
             running += [group.create_task(self._repeat(*job)) for job in self._outward]
             if self._radio is not None:
                 running.append(group.create_task(self._hear(self._radio)))
@@ -171,7 +172,7 @@ class Service:
 
     async def _read_once(self, source: Source) -> bool:
         """Read one opening of the source to its end; whether anything came. Always closes it."""
-        feed = source.open()
+        feed = await asyncio.to_thread(source.open)  # a driver may take seconds
         self._journal.write(InputOpened(source.uri))
         reason = "ended"
         try:
@@ -197,11 +198,16 @@ class Service:
             message = self._recorder.tick(tick.t_ns, tick.mono_ns)
             if message is not None:
                 await self._transmit(message)
-            if self._healthy():
-                self._watchdog.alive()
             now_ns, mono_ns = clock.now_ns(), clock.mono_ns()
             if abs((now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)) > STEPPED_NS:
                 schedule.align(now_ns, mono_ns)
+
+    async def _beat(self) -> None:
+        """Feed the watchdog while the log takes events."""
+        while True:
+            if self._healthy():
+                self._watchdog.alive()
+            await self._clock.sleep_until(self._clock.mono_ns() + BEAT_NS)
 
     async def _transmit(self, message: bytes) -> None:
         on_air = self._radio is not None

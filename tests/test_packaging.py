@@ -17,7 +17,6 @@ from agent.config import load_config
 
 ROOT = Path(__file__).parent.parent
 DATA_PACKAGES = {"agent.asn1": ROOT / "asn1", "agent.dbc": ROOT / "dbc"}
-TYPES_ONLY = {"types-pyserial"}
 
 
 def settings() -> ConfigParser:
@@ -111,7 +110,7 @@ def test_every_dependency_is_imported_somewhere() -> None:
 
 
 def test_every_foreign_import_is_a_dependency() -> None:
-    assert imported_distributions() - TYPES_ONLY - runtime_dependencies() == set()
+    assert imported_distributions() - runtime_dependencies() == set()
 
 
 def test_lock_pins_every_dependency_by_version_and_hash() -> None:

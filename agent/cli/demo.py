@@ -21,7 +21,7 @@ from agent.cli.neighbour import Neighbour
 from agent.cli.replay import peak_memory_bytes, place, project, recorded
 from agent.cli.report import write_report
 from agent.cli.sale import Sale, sell
-from agent.cli.show import bar, figures
+from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import MS, SECOND, Clock, RecordedClock, SystemClock
 from agent.compose import Archive, archive, codec, decoder, recorder, resource, service
 from agent.errors import UsageError
@@ -83,6 +83,7 @@ def command(
 
     Example: amo-agent demo --seconds 30 --report drive.html
     """
+    log_to_stderr()
     if path is None and (dbcs or nmea):
         raise UsageError("--dbc and --nmea go with --log: they describe a recorded drive")
     if report is not None and not os.access(report.parent, os.W_OK):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from agent.cli.show import bar, figures
+from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import ManualClock, RecordedClock
 from agent.compose import Archive, archive, codec, decoder, recorder, service
 from agent.events import InputClosed, InputOpened
@@ -72,6 +72,7 @@ def command(
 
     Example: amo-agent replay drive.log.gz --dbc car.dbc --state ./drive
     """
+    log_to_stderr()
     files = [LogFile(path) for path in logs]
     fixes = NmeaFile(Path(nmea)) if nmea else None
     decode, complaints = decoder(dbcs)

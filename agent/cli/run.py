@@ -10,9 +10,11 @@ import click
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
+from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import Archive, archive, configured, radio, uploader
 from agent.config import Config, UploadConfig, load_config
+from agent.errors import ConfigError, UsageError
 from agent.privacy import Level
 from agent.service import Service
 
@@ -26,12 +28,13 @@ def command(*, path: Path) -> None:
 
     Example: amo-agent run --config /etc/amo-agent/agent.toml
     """
+    log_to_stderr()
     config = load_config(path)
     with archive(Path(config.state), SystemClock(), wait=False) as parts:
-        asyncio.run(_serve(config, parts))
+        asyncio.run(_serve(path, config, parts))
 
 
-async def _serve(config: Config, parts: Archive) -> None:
+async def _serve(path: Path, config: Config, parts: Archive) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -40,7 +43,10 @@ async def _serve(config: Config, parts: Archive) -> None:
         if air is not None:
             stack.callback(air.close)
             await air.open()
-        service = configured(config, parts, air)
+        try:
+            service = configured(config, parts, air)
+        except UsageError as error:
+            raise ConfigError(f"{path}: {error}") from error
         if config.upload is not None:
             await _upload(config.upload, parts, service, stack)
         await service.run(stop)

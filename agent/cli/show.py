@@ -5,9 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
+import structlog
 
 STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
+
+
+def log_to_stderr() -> None:
+    """What the agent tells while it works: one line each, in logfmt, where no result is printed."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.LogfmtRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @contextmanager

@@ -23,15 +23,16 @@ IDLE_WAIT_S = 0.1
 
 class LogWriter:
     """
-    wait:    True lets `put` wait for room (a recording), False counts the loss (a live car)
+    wait:     True lets `put` wait for room (a recording), False counts the loss (a live car)
     appended: events that are durable; blocks: transactions they took; lost: events never written
+    alive_ns: monotonic time when the thread last had nothing hanging: no commit, no failure
     """
 
     def __init__(self, log: EventLog, clock: Clock, *, wait: bool, capacity: int = 10_000) -> None:
         self.appended = 0
         self.blocks = 0
         self.lost = 0
-        self.committed_mono_ns = clock.mono_ns()
+        self.alive_ns = clock.mono_ns()
         self._log = log
         self._clock = clock
         self._wait = wait
@@ -75,6 +76,7 @@ class LogWriter:
         while not self._closed.is_set():
             try:
                 self._step(pending)
+                self.alive_ns = self._clock.mono_ns()
             except StoreError as failure:
                 self._failure = failure
             except Exception as failure:  # noqa: BLE001 - whatever it was, a dead writer is told of
@@ -104,7 +106,6 @@ class LogWriter:
         self._log.append(drafts)
         self.appended += len(drafts)
         self.blocks += 1
-        self.committed_mono_ns = self._clock.mono_ns()
 
     def _losses(self) -> list[Draft]:
         """The event that tells of losses nobody has told of yet."""
