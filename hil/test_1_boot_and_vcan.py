@@ -1,0 +1,186 @@
+"""The agent as people install it: its unit, its user, a kernel's CAN, and a log that verifies."""
+
+import gzip
+import json
+from pathlib import Path
+
+import cantools
+import pytest
+
+from hil.image import Image
+from hil.rig import Result, Step, run
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+RAV4_LOG = SHARED / "can" / "toyota-rav4-2018-08-02" / "can.log.gz"
+RAV4_DBC = SHARED / "dbc" / "opendbc" / "toyota_new_mc_pt_generated.dbc"
+RAV4_FRAMES = 5_000
+"""About 6 s of the drive, at its own pace: more than an emulated machine can take."""
+OWN_FRAMES = 1_000
+FLOOD_TIMES = 5
+"""How often the own log is sent again as fast as the machine can."""
+STATE = "/var/lib/amo-agent"
+
+OWN_BUS = """
+[[bus]]
+uri = "can:vcan0"
+dbc = ["/usr/share/amo-agent/dbc/simcar.dbc"]
+"""
+FLOODED_BUS = """
+[[bus]]
+uri = "can:vcan2"
+"""
+RAV4_BUS = """
+[[bus]]
+uri = "can:vcan1"
+dbc = ["/usr/share/amo-agent/dbc/rav4.dbc"]
+"""
+VEHICLE = """
+[vehicle]
+width_m = 1.85
+length_m = 4.6
+"""
+
+PREPARE = """
+set -e
+modprobe vcan
+for bus in vcan0 vcan1 vcan2; do ip link add dev $bus type vcan; ip link set $bus up; done
+install -D -m 644 agent.toml /etc/amo-agent/agent.toml
+if [ -f rav4.dbc ]; then install -m 644 rav4.dbc /usr/share/amo-agent/dbc/; fi
+"""
+REPLAY = """
+canplayer -I own.log vcan0=can0 &
+if [ -f rav4.log ]; then canplayer -I rav4.log vcan1=can0 & fi
+wait
+sleep 3
+"""
+STEPS = (
+    Step("interface", "ip -details -json link show can0"),
+    Step("prepare", PREPARE),
+    Step("start", "systemctl start amo-agent", limit_s=150),
+    Step("running", "systemctl show -p ActiveState,NRestarts,User amo-agent"),
+    Step("opened", "ls -ld /var/lib/private/amo-agent; stat -c %a /var/lib/private/amo-agent"),
+    Step("replay", REPLAY, limit_s=120),
+    Step("flood", f"canplayer -t -l {FLOOD_TIMES} -I own.log vcan2=can0; sleep 5", limit_s=120),
+    Step("carried", "ip -s -json link show type vcan"),
+    Step("stop", "systemctl stop amo-agent"),
+    Step("stopped", "systemctl show -p Result,ExecMainStatus,NRestarts amo-agent"),
+    Step("verify", f"amo-agent log verify {STATE} --json", limit_s=150),
+    Step("closed", f"amo-agent log show {STATE} --kind input-closed --json", limit_s=150),
+    Step("lost", f"amo-agent log show {STATE} --kind input-lost --json", limit_s=150),
+    Step("journal", "journalctl -u amo-agent -o cat --no-pager -n 100"),
+)
+
+
+def own_log() -> bytes:
+    """100 frames a second of the simulated car's description, in candump's form."""
+    dbc = cantools.database.load_file(ROOT / "dbc" / "simcar.dbc")
+    assert isinstance(dbc, cantools.database.can.Database)
+    plain = [message for message in dbc.messages if not message.is_multiplexed()]
+    lines = []
+    for i in range(OWN_FRAMES):
+        message = plain[i % len(plain)]
+        raw = dict.fromkeys((signal.name for signal in message.signals), i % 2)
+        data = message.encode(raw, scaling=False, strict=False)
+        lines.append(f"({i / 100:.6f}) can0 {message.frame_id:03X}#{data.hex().upper()}\n")
+    return "".join(lines).encode()
+
+
+def rav4_log() -> bytes:
+    with gzip.open(RAV4_LOG, "rt", encoding="ascii") as lines:
+        powertrain = [line for line in lines if " can0 " in line]
+    return "".join(powertrain[:RAV4_FRAMES]).encode()
+
+
+@pytest.fixture(scope="module")
+def drive(machine: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    files = {"agent.toml": (OWN_BUS + FLOODED_BUS + VEHICLE).encode(), "own.log": own_log()}
+    if RAV4_LOG.exists():
+        files["agent.toml"] = (OWN_BUS + FLOODED_BUS + RAV4_BUS + VEHICLE).encode()
+        files["rav4.dbc"] = RAV4_DBC.read_bytes()
+        files["rav4.log"] = rav4_log()
+    return run(machine, STEPS, files, tmp_path_factory.mktemp("drive"), limit_s=600)
+
+
+def output(result: Result) -> str:
+    """What the step printed, if it succeeded."""
+    assert result.exit == 0, result
+    return result.out
+
+
+def properties(result: Result) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in output(result).splitlines())
+
+
+def frames_carried(drive: dict[str, Result], bus: str) -> int:
+    """Frames that went over the wire, by the kernel's count."""
+    (link,) = (link for link in json.loads(output(drive["carried"])) if link["ifname"] == bus)
+    packets = link["stats64"]["rx"]["packets"]
+    assert isinstance(packets, int)
+    return packets
+
+
+def frames_taken(drive: dict[str, Result], bus: str) -> int:
+    """Frames of one bus, as the agent itself wrote into its log when it closed it."""
+    closed = map(json.loads, output(drive["closed"]).splitlines())
+    (taken,) = (event["taken"] for event in closed if event["uri"] == bus)
+    assert isinstance(taken, int)
+    return taken
+
+
+def frames_lost(drive: dict[str, Result], bus: str) -> int:
+    """Frames of one bus that the agent says it did not get, all together."""
+    lost = map(json.loads, output(drive["lost"]).splitlines())
+    return sum(event["count"] for event in lost if event["reason"].startswith(bus))
+
+
+def test_network_file_brings_a_real_controller_up_listening_only(drive: dict[str, Result]) -> None:
+    (link,) = json.loads(output(drive["interface"]))
+    can = link["linkinfo"]["info_data"]
+    assert "UP" in link["flags"]
+    assert can["bittiming"]["bitrate"] == 500_000
+    assert "LISTEN-ONLY" in can["ctrlmode"]
+
+
+def test_service_is_ready_under_its_own_unit(drive: dict[str, Result]) -> None:
+    assert output(drive["prepare"]) == ""
+    assert output(drive["start"]) == ""
+    running = properties(drive["running"])
+    assert (running["ActiveState"], running["NRestarts"]) == ("active", "0"), drive["journal"].out
+
+
+def test_nobody_else_may_look_into_the_state_directory(drive: dict[str, Result]) -> None:
+    assert output(drive["opened"]).splitlines()[-1] == "700"
+
+
+def test_stop_ends_the_service_cleanly_in_time(drive: dict[str, Result]) -> None:
+    assert drive["stop"].seconds < 10
+    stopped = properties(drive["stopped"])
+    assert (stopped["Result"], stopped["ExecMainStatus"]) == ("success", "0"), drive["journal"].out
+
+
+def test_log_of_the_drive_verifies(drive: dict[str, Result]) -> None:
+    verdict = json.loads(output(drive["verify"]))
+    assert verdict["intact"]
+    assert verdict["events"] > 0
+
+
+def test_every_frame_of_a_quiet_bus_was_taken(drive: dict[str, Result]) -> None:
+    assert frames_carried(drive, "vcan0") == OWN_FRAMES, drive["replay"]
+    assert frames_taken(drive, "can:vcan0") == OWN_FRAMES
+
+
+def test_what_a_flood_cost_is_in_the_log_to_the_frame(drive: dict[str, Result]) -> None:
+    carried = frames_carried(drive, "vcan2")
+    assert carried == OWN_FRAMES * FLOOD_TIMES, drive["flood"]
+    assert frames_taken(drive, "can:vcan2") + frames_lost(drive, "can:vcan2") == carried
+
+
+def test_every_frame_of_a_recorded_drive_was_taken_or_its_loss_is_in_the_log(
+    drive: dict[str, Result],
+) -> None:
+    if not RAV4_LOG.exists():
+        pytest.skip(f"no recorded drive: {RAV4_LOG.parent} is not there (../shared)")
+    taken = frames_taken(drive, "can:vcan1")
+    assert taken > 0
+    assert taken + frames_lost(drive, "can:vcan1") == RAV4_FRAMES
