@@ -32,7 +32,7 @@ from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.vin import VinFinder
 from agent.record import Journal, Recorder
-from agent.service import Service, Source, SystemdWatchdog
+from agent.service import Service, Source
 from agent.trade import Trade
 from agent.upload import Uploader
 from agent.v2x.gnss import open_position
@@ -40,6 +40,7 @@ from agent.v2x.udp import UdpRadio
 from agent.wallet.keys import Keys, create_keys, load_keys
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys
+from agent.watchdog import SystemdWatchdog
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STUCK_NS = 10 * SECOND

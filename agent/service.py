@@ -7,8 +7,6 @@ the service ends.
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -59,36 +57,13 @@ class Source:
 
 
 class Watchdog(Protocol):
-    """Tells the supervisor that the agent lives; systemd's protocol, or nothing."""
+    """Tells the supervisor how the agent is."""
 
     def ready(self) -> None: ...
 
     def alive(self) -> None: ...
 
     def stopping(self) -> None: ...
-
-
-class SystemdWatchdog:
-    """sd_notify(3) over the socket that systemd names; silent where there is none."""
-
-    def __init__(self, address: str | None = None) -> None:
-        address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
-        self._address = "\0" + address[1:] if address.startswith("@") else address
-
-    def ready(self) -> None:
-        self._say(b"READY=1")
-
-    def alive(self) -> None:
-        self._say(b"WATCHDOG=1")
-
-    def stopping(self) -> None:
-        self._say(b"STOPPING=1")
-
-    def _say(self, message: bytes) -> None:
-        if not self._address:
-            return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.sendto(message, self._address)
 
 
 class Service:
@@ -133,12 +108,17 @@ class Service:
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(self._read(source)) for source in self._sources]
-            running = [group.create_task(self._tick()), group.create_task(self._beat())]
+            tried = [asyncio.Event() for _ in self._sources]
+            pairs = zip(self._sources, tried, strict=True)
+            reading = [group.create_task(self._read(*pair)) for pair in pairs]
+            running = [group.create_task(self._tick())]
             running += [group.create_task(self._repeat(*job)) for job in self._outward]
             if self._radio is not None:
                 running.append(group.create_task(self._hear(self._radio)))
+            for once in tried:
+                await _either(once, stop)
             self._watchdog.ready()
+            running.append(group.create_task(self._beat()))
             await self._end(stop, reading)
             self._watchdog.stopping()
             for task in (*reading, *running):
@@ -156,12 +136,16 @@ class Service:
         finally:
             stopped.cancel()
 
-    async def _read(self, source: Source) -> None:
+    async def _read(self, source: Source, tried: asyncio.Event) -> None:
+        """Read a source for as long as it gives; `tried` is set when it was opened or not."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                took = await self._read_once(source)
+                feed = await _opened(source)
+                tried.set()
+                took = await self._read_once(source, feed)
             except SourceLostError as error:
+                tried.set()
                 _log.warning("source lost", uri=source.uri, reason=str(error), again_in_s=wait_s)
             else:
                 if source.finite:
@@ -170,9 +154,8 @@ class Service:
             await self._clock.sleep_until(self._clock.mono_ns() + int(wait_s * SECOND))
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
 
-    async def _read_once(self, source: Source) -> bool:
+    async def _read_once(self, source: Source, feed: Feed) -> bool:
         """Read one opening of the source to its end; whether anything came. Always closes it."""
-        feed = await asyncio.to_thread(source.open)  # a driver may take seconds
         self._journal.write(InputOpened(source.uri))
         reason = "ended"
         try:
@@ -230,3 +213,28 @@ class Service:
                 await job()
             except (RemoteError, SealError) as error:
                 _log.warning("upload put off", reason=str(error))
+
+
+async def _opened(source: Source) -> Feed:
+    """The feed, opened in a thread because a driver may take seconds."""
+    opening = asyncio.ensure_future(asyncio.to_thread(source.open))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[Feed]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
+    """Return when one of the two is set."""
+    waits = [asyncio.create_task(first.wait()), asyncio.create_task(second.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
