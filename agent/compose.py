@@ -1,26 +1,20 @@
 """The one place that knows every room: a configuration goes in, wired parts come out."""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from agent import __version__
 from agent.amo.market import Seller
+from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
 from agent.bsm.identity import Identity
 from agent.bsm.message import VehicleSize
 from agent.bsm.state import VehicleState
-from agent.clock import SECOND, Clock
+from agent.clock import Clock
 from agent.config import BusConfig, Config, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError
-from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
-from agent.eventstore.readmodel import ReadModel
-from agent.eventstore.sqlite import SqliteLog
-from agent.eventstore.writer import LogWriter
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.obd.bus import open_bus
 from agent.obd.dbc import Dbc, load_dbc
@@ -31,80 +25,13 @@ from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.vin import VinFinder
-from agent.record import Journal, Recorder
+from agent.record import Recorder
 from agent.service import Service, Source
 from agent.trade import Trade
-from agent.upload import Uploader
+from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
-from agent.wallet.keys import Keys, create_keys, load_keys
-from agent.wallet.seal import Sealer, Unsealer
-from agent.wallet.segments import SegmentKeys
 from agent.watchdog import SystemdWatchdog
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STUCK_NS = 10 * SECOND
-"""A writer that hangs in one commit for so long is not healthy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Everything that lives in the state directory, open for one run."""
-
-    state: Path
-    clock: Clock
-    log: SqliteLog
-    keys: Keys
-    writer: LogWriter
-    journal: Journal
-    unsealer: Unsealer
-
-    def receipts(self) -> list[ParcelRegistered]:
-        """Of every parcel registered so far, in order."""
-        with ReadModel.open(self.state / "readmodel.db") as model:
-            model.catch_up(self.log)
-            places = [row["seq"] for row in model.db.query("SELECT seq FROM parcel ORDER BY seq")]
-        found = []
-        for seq in places:
-            recorded = next(self.log.read(after=seq - 1))
-            event = decode(recorded.kind, recorded.payload)
-            assert isinstance(event, ParcelRegistered)
-            found.append(event)
-        return found
-
-    def healthy(self) -> bool:
-        """Whether commits go through; the supervisor restarts an agent of which this is false."""
-        return self.clock.mono_ns() - self.writer.alive_ns < STUCK_NS
-
-
-@contextmanager
-def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
-    """Open the state directory, or make it, and close it with everything written.
-
-    wait: whether a full queue makes the caller wait (a recording) or is counted as a loss (a car)
-    Raises UsageError for a directory that is not ours to use, StoreError, SealError.
-    """
-    with ExitStack() as stack:
-        log = stack.enter_context(SqliteLog.open(state, create=True))
-        keys = _keys(state / "keys")
-        segments = stack.enter_context(
-            SegmentKeys(state / "keys" / "segments.db", keys.owner.public, clock)
-        )
-        writer = LogWriter(log, clock, wait=wait)
-        stack.callback(writer.close)
-        journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
-        unsealer = Unsealer(keys.owner, segments.store, log.log_id)
-        journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
-        yield Archive(state, clock, log, keys, writer, journal, unsealer)
-        journal.write(AgentStopped("finished"))
-
-
-def _keys(directory: Path) -> Keys:
-    return load_keys(directory) if (directory / "owner.key").exists() else create_keys(directory)
-
-
-def _boot_id() -> str:
-    return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else "unknown"
 
 
 def resource(package: str, name: str) -> str:
@@ -228,13 +155,13 @@ def outbox(state: Path) -> Path:
     return place
 
 
-def uploader(parts: Archive, seller: Seller) -> Uploader:
+def uploader(parts: Archive, market: Market) -> Uploader:
     return Uploader(
         log=parts.log,
         journal=parts.journal,
         open_sealed=parts.unsealer.open,
         key=parts.keys.owner,
-        market=seller,
+        market=market,
         outbox=outbox(parts.state),
         receipts=parts.receipts(),
     )

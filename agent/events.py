@@ -34,7 +34,7 @@ class AgentStarted(Event, frozen=True, array_like=True):
 
 
 class AgentStopped(Event, frozen=True, array_like=True):
-    """reason: "signal", "end of recording", "finished"."""
+    """reason: "finished", or the name of the error that ended it."""
 
     kind: ClassVar[str] = "agent-stopped/1"
     level: ClassVar[Level] = Level.LV3

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.clock import ManualClock
-from agent.compose import Archive, archive, codec, decoder, recorder
+from agent.compose import codec, decoder, recorder
 from agent.events import BsmMade, Event, PositionFixed, SignalsSampled, VinRead, decode, encode
 from agent.eventstore.verify import verify
 from agent.obd.logfile import LogFile

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.cli.neighbour import Neighbour
 from agent.cli.replay import peak_memory_bytes, place, project, recorded
@@ -23,7 +24,7 @@ from agent.cli.report import write_report
 from agent.cli.sale import Sale, sell
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import MS, SECOND, Clock, RecordedClock, SystemClock
-from agent.compose import Archive, archive, codec, decoder, recorder, resource, service
+from agent.compose import codec, decoder, recorder, resource, service
 from agent.errors import UsageError
 from agent.eventstore.verify import verify
 from agent.feeds import BusFeed, ObdFeed, PositionFeed

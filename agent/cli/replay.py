@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
+from agent.archive import Archive, archive
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import ManualClock, RecordedClock
-from agent.compose import Archive, archive, codec, decoder, recorder, service
+from agent.compose import codec, decoder, recorder, service
 from agent.events import InputClosed, InputOpened
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel

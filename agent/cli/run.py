@@ -6,17 +6,21 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
+import structlog
 
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
+from agent.archive import Archive, archive
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
-from agent.compose import Archive, archive, configured, radio, uploader
+from agent.compose import configured, radio, uploader
 from agent.config import Config, UploadConfig, load_config
 from agent.errors import ConfigError, UsageError
 from agent.privacy import Level
 from agent.service import Service
+
+_log = structlog.get_logger()
 
 
 @click.command()
@@ -31,6 +35,8 @@ def command(*, path: Path) -> None:
     log_to_stderr()
     config = load_config(path)
     with archive(Path(config.state), SystemClock(), wait=False) as parts:
+        if not parts.keys.protected:
+            _log.warning("the key files are not protected by a passphrase", state=config.state)
         asyncio.run(_serve(path, config, parts))
 
 

@@ -12,8 +12,9 @@ from agent.amo.devnode.net import DevNet
 from agent.amo.market import Buyer, Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
+from agent.archive import Archive
 from agent.clock import SystemClock
-from agent.compose import Archive, trade, uploader
+from agent.compose import trade, uploader
 from agent.errors import MalformedInputError, RemoteError, SealError
 from agent.events import ParcelRegistered, SignalsSampled, decode
 from agent.parcel.chunk import Parcel, open_parcel

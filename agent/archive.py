@@ -1,0 +1,87 @@
+"""Everything that lives in the state directory, opened for one run and closed with all written."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import __version__
+from agent.clock import SECOND, Clock
+from agent.errors import StoreError
+from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
+from agent.eventstore.readmodel import ReadModel
+from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.writer import LogWriter
+from agent.record import Journal
+from agent.wallet.keys import Keys, create_keys, load_keys
+from agent.wallet.seal import Sealer, Unsealer
+from agent.wallet.segments import SegmentKeys
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STUCK_NS = 10 * SECOND
+"""A writer that hangs in one commit for so long is not healthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Everything that lives in the state directory, open for one run."""
+
+    state: Path
+    clock: Clock
+    log: SqliteLog
+    keys: Keys
+    writer: LogWriter
+    journal: Journal
+    unsealer: Unsealer
+
+    def receipts(self) -> list[ParcelRegistered]:
+        """Of every parcel registered so far, in order."""
+        with ReadModel.open(self.state / "readmodel.db") as model:
+            model.catch_up(self.log)
+            places = [row["seq"] for row in model.db.query("SELECT seq FROM parcel ORDER BY seq")]
+        found = []
+        for seq in places:
+            recorded = next(self.log.read(after=seq - 1))
+            event = decode(recorded.kind, recorded.payload)
+            assert isinstance(event, ParcelRegistered)
+            found.append(event)
+        return found
+
+    def healthy(self) -> bool:
+        """Whether commits go through; the supervisor restarts an agent of which this is false."""
+        return self.clock.mono_ns() - self.writer.alive_ns < STUCK_NS
+
+
+@contextmanager
+def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
+    """Open the state directory, or make it, and close it with everything written.
+
+    wait: whether a full queue makes the caller wait (a recording) or is counted as a loss (a car)
+    Raises UsageError for a directory that is not ours to use, StoreError, SealError.
+    """
+    with ExitStack() as stack:
+        log = stack.enter_context(SqliteLog.open(state, create=True))
+        keys = _keys(state / "keys")
+        segments = stack.enter_context(
+            SegmentKeys(state / "keys" / "segments.db", keys.owner.public, clock)
+        )
+        writer = LogWriter(log, clock, wait=wait)
+        stack.callback(writer.close)
+        journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
+        unsealer = Unsealer(keys.owner, segments.store, log.log_id)
+        journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
+        try:
+            yield Archive(state, clock, log, keys, writer, journal, unsealer)
+        except BaseException as error:
+            with suppress(StoreError):  # the first error is the one to report
+                journal.write(AgentStopped(type(error).__name__))
+            raise
+        journal.write(AgentStopped("finished"))
+
+
+def _keys(directory: Path) -> Keys:
+    return load_keys(directory) if (directory / "owner.key").exists() else create_keys(directory)
+
+
+def _boot_id() -> str:
+    return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else "unknown"

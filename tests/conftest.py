@@ -1,0 +1,22 @@
+"""What the tests of several rooms start from: a state directory, open, under a manual clock."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.archive import Archive, archive
+from agent.clock import ManualClock
+
+START_NS = 1_700_000_000_000_000_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START_NS)
+
+
+@pytest.fixture
+def parts(tmp_path: Path, clock: ManualClock) -> Iterator[Archive]:
+    with archive(tmp_path / "state", clock, wait=True) as opened:
+        yield opened

@@ -1,0 +1,255 @@
+"""The loops round the recorder: sources are lost and found, ticks come, stopping works."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from agent.archive import Archive
+from agent.bsm.message import VehicleSize
+from agent.clock import MS, SECOND, ManualClock, SystemClock
+from agent.compose import codec, recorder
+from agent.errors import ConfigError, RemoteError, SourceLostError
+from agent.events import BsmHeard, BsmMade, InputClosed, InputOpened
+from agent.position import PositionFix
+from agent.record import Recorder
+from agent.service import Service, Source
+from agent.v2x.udp import UdpRadio
+from tests.opened import opened
+
+CODEC = codec()
+
+
+@dataclass
+class Feed:
+    """A source that gives fixes, and may break."""
+
+    fixes: list[PositionFix] = field(default_factory=list)
+    breaks: bool = False
+    endless: bool = False
+    taken: int = 0
+    broken: int = 0
+    lost: int = 0
+    closed: bool = False
+
+    async def deliveries(self) -> AsyncIterator[Callable[[Recorder], None]]:
+        for fix in self.fixes:
+            self.taken += 1
+            yield lambda core, fix=fix: core.position(fix)  # type: ignore[misc]  # one argument
+        if self.breaks:
+            raise SourceLostError("unplugged")
+        if self.endless:
+            await asyncio.Event().wait()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Watchdog:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def ready(self) -> None:
+        self.told.append("ready")
+
+    def alive(self) -> None:
+        self.told.append("alive")
+
+    def stopping(self) -> None:
+        self.told.append("stopping")
+
+
+def fix(t_ns: int) -> PositionFix:
+    return PositionFix(
+        t_ns=t_ns,
+        arrived_ns=t_ns,
+        latitude_deg=37.4,
+        longitude_deg=127.1,
+        speed_mps=14.0,
+        heading_deg=90.0,
+    )
+
+
+def service(
+    parts: Archive,
+    *sources: Source,
+    radio: UdpRadio | None = None,
+    healthy: bool = True,
+    watchdog: Watchdog | None = None,
+    clock: ManualClock | SystemClock | None = None,
+) -> Service:
+    return Service(
+        recorder(parts, VehicleSize(1.8, 4.4), CODEC),
+        journal=parts.journal,
+        clock=clock or parts.clock,
+        sources=sources,
+        radio=radio,
+        healthy=lambda: healthy,
+        watchdog=watchdog or Watchdog(),
+    )
+
+
+async def test_a_recording_that_ends_ends_the_service(parts: Archive) -> None:
+    feed = Feed([fix(1)])
+
+    await asyncio.wait_for(
+        service(parts, Source("a", lambda: feed, finite=True)).run(asyncio.Event()), 5
+    )
+
+    assert feed.closed
+    told = [event for event in opened(parts) if isinstance(event, InputOpened | InputClosed)]
+    assert told == [InputOpened("a"), InputClosed("a", 1, 0, "ended")]
+
+
+async def test_a_source_that_is_lost_is_opened_again_with_growing_waits(parts: Archive) -> None:
+    stop = asyncio.Event()
+    feeds: list[Feed] = []
+
+    def open_() -> Feed:
+        feeds.append(Feed(breaks=True))
+        if len(feeds) == 5:
+            stop.set()
+        return feeds[-1]
+
+    with capture_logs() as lines:
+        await asyncio.wait_for(service(parts, Source("can:can0", open_)).run(stop), 5)
+
+    assert [line["again_in_s"] for line in lines][:4] == [1.0, 2.0, 4.0, 8.0]
+    assert all(feed.closed for feed in feeds[:4])
+    lost = [event.reason for event in opened(parts) if isinstance(event, InputClosed)]
+    assert set(lost[:4]) == {"unplugged"}
+
+
+async def test_one_source_that_is_gone_does_not_stop_another(parts: Archive) -> None:
+    def gone() -> Feed:
+        raise SourceLostError("no such device")
+
+    good = Feed([fix(1), fix(2)])
+    run = service(
+        parts, Source("can:none", gone), Source("replay:x", lambda: good, finite=True)
+    ).run(asyncio.Event())
+
+    await asyncio.wait_for(run, 5)
+
+    assert good.taken == 2
+
+
+async def test_a_configuration_error_of_a_source_ends_the_service_with_it(parts: Archive) -> None:
+    def wrong() -> Feed:
+        raise ConfigError("bus 'tin:x': 'tin' is none of can:")
+
+    with pytest.raises(ConfigError, match="tin"):
+        await asyncio.wait_for(service(parts, Source("tin:x", wrong)).run(asyncio.Event()), 5)
+
+
+async def test_stopping_closes_every_source_and_says_so(parts: Archive) -> None:
+    stop = asyncio.Event()
+    feed = Feed([fix(1)], endless=True)
+    run = asyncio.create_task(service(parts, Source("a", lambda: feed)).run(stop))
+    while not feed.taken:
+        await asyncio.sleep(0)
+
+    stop.set()
+    await asyncio.wait_for(run, 5)
+
+    assert feed.closed
+    assert [e.reason for e in opened(parts) if isinstance(e, InputClosed)] == ["stopped"]
+
+
+async def test_the_watchdog_is_told_ready_then_alive_then_stopping(parts: Archive) -> None:
+    watchdog = Watchdog()
+    stop = asyncio.Event()
+    feed = Feed(endless=True)
+    run = asyncio.create_task(
+        service(parts, Source("a", lambda: feed), watchdog=watchdog).run(stop)
+    )
+    while "alive" not in watchdog.told:
+        await asyncio.sleep(0)
+    stop.set()
+    await run
+
+    assert watchdog.told[0] == "ready"
+    assert watchdog.told[-1] == "stopping"
+
+
+async def test_a_log_that_takes_nothing_starves_the_watchdog(
+    parts: Archive, clock: ManualClock
+) -> None:
+    watchdog = Watchdog()
+    stop = asyncio.Event()
+    run = asyncio.create_task(
+        service(
+            parts, Source("a", lambda: Feed(endless=True)), healthy=False, watchdog=watchdog
+        ).run(stop)
+    )
+    while clock.mono_ns() < 10 * SECOND:
+        await asyncio.sleep(0)
+    stop.set()
+    await run
+
+    assert "alive" not in watchdog.told
+
+
+async def test_messages_go_out_by_the_radio_and_what_is_heard_comes_in(parts: Archive) -> None:
+    ear = UdpRadio(listen=("127.0.0.1", 0))
+    await ear.open()
+    air = UdpRadio(send_to=ear.listening, listen=("127.0.0.1", 0))
+    await air.open()
+    mouth = UdpRadio(send_to=air.listening)
+    clock = SystemClock()
+    now = clock.now_ns()
+    feed = Feed([fix(now)], endless=True)
+    stop = asyncio.Event()
+    agent = service(parts, Source("gnss", lambda: feed), radio=air, clock=clock)
+    run = asyncio.create_task(agent.run(stop))
+
+    heard = await asyncio.wait_for(anext(ear.heard()), 5)
+    await mouth.send(heard)
+    await asyncio.sleep(0.05)
+    stop.set()
+    await run
+    for radio in (ear, air, mouth):
+        radio.close()
+
+    events = opened(parts)
+    assert CODEC.decode_frame(heard).latitude_deg == pytest.approx(37.4)
+    assert next(e.on_air for e in events if isinstance(e, BsmMade)) is True
+    assert [e.message for e in events if isinstance(e, BsmHeard)] == [heard]
+
+
+async def test_the_far_side_failing_is_tried_again_and_stops_nothing(
+    parts: Archive, clock: ManualClock
+) -> None:
+    calls: list[int] = []
+    stop = asyncio.Event()
+
+    async def job() -> None:
+        calls.append(clock.mono_ns())
+        if len(calls) == 3:
+            stop.set()
+        raise RemoteError("nobody answers")
+
+    agent = service(parts, Source("a", lambda: Feed(endless=True)))
+    agent.every(60.0, job)
+    await asyncio.wait_for(agent.run(stop), 5)
+
+    assert [round(at / SECOND) for at in calls[:3]] == [60, 120, 180]
+
+
+async def test_late_ticks_are_counted(parts: Archive) -> None:
+    clock = SystemClock()
+    stop = asyncio.Event()
+    agent = service(parts, Source("a", lambda: Feed(endless=True)), clock=clock)
+    run = asyncio.create_task(agent.run(stop))
+    await asyncio.sleep(0.25)
+    stalled = clock.mono_ns()
+    while clock.mono_ns() < stalled + 250 * MS:
+        pass  # somebody blocks the loop
+    await asyncio.sleep(0.01)
+    stop.set()
+    await run
+
+    assert agent.schedule.worst_ns >= 100 * MS
+    assert agent.schedule.skipped >= 1

@@ -1,0 +1,249 @@
+"""Outward: what is in the log goes up once, encrypted to the owner, and its receipt comes back."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent.amo.devnode.net import DevNet
+from agent.amo.market import Registered, Seller
+from agent.amo.rpc import RpcClient
+from agent.amo.storage import StorageClient
+from agent.archive import Archive, archive
+from agent.clock import ManualClock, SystemClock
+from agent.compose import trade, uploader
+from agent.errors import RemoteError, StoreError
+from agent.events import DtcSet, ParcelRegistered, PositionFixed, decode
+from agent.parcel.chunk import open_parcel
+from agent.privacy import Level
+from agent.wallet.address import address
+from agent.wallet.custody import unwrap
+from agent.wallet.envelope import decrypt
+from tests.conftest import START_NS
+
+FIX = PositionFixed(START_NS, 37.4, 127.1, None, None, None, None, None, None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    parcel_id: str
+    tx_hash: str = "AB"
+    height: int = 7
+
+
+class Shelf:
+    """A far side that keeps what it is given, and can be out of reach."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, bytes] = {}
+        self.custody: dict[str, bytes] = {}
+        self.away = False
+
+    async def register(
+        self, body: bytes, wrap: Callable[[str], bytes], extra: Mapping[str, object]
+    ) -> Answer:
+        assert set(extra) == {"amo-agent", "level", "head_seq", "head"}
+        if self.away:
+            raise RemoteError("nobody answers")
+        parcel_id = f"00000001{len(self.bodies):064X}"
+        known = [name for name, kept in self.bodies.items() if kept == body]
+        parcel_id = known[0] if known else parcel_id
+        self.bodies[parcel_id] = body
+        self.custody[parcel_id] = wrap(parcel_id)
+        return Answer(parcel_id)
+
+    def opened(self, parts: Archive, receipt: ParcelRegistered) -> list[tuple[str, int]]:
+        """(metric, records) of a parcel, opened with the owner's key."""
+        name, level = receipt.parcel_id, Level(receipt.parcel_level)
+        key = unwrap(self.custody[name], parts.keys.owner, parcel_id=name, level=level)
+        parcel = open_parcel(decrypt(self.bodies[name], key))
+        return [(chunk.header.metric, chunk.header.records) for chunk in parcel.chunks]
+
+
+def write_some(parts: Archive) -> None:
+    parts.journal.write(DtcSet("P0301", "7E8"))
+    parts.journal.write(FIX)
+
+
+def waiting(parts: Archive) -> list[str]:
+    return sorted(path.name for path in (parts.state / "outbox").iterdir())
+
+
+async def test_each_level_goes_up_as_a_parcel_of_its_own(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+
+    receipts = await uploader(parts, shelf).once([Level.LV3, Level.LV2])
+
+    assert [receipt.parcel_level for receipt in receipts] == [3, 2]
+    assert shelf.opened(parts, receipts[0]) == [("agent-started/1", 1), ("dtc-set/1", 1)]
+    assert shelf.opened(parts, receipts[1]) == [("position-fixed/1", 1)]
+
+
+async def test_a_level_that_is_not_asked_for_stays_in_the_car(parts: Archive) -> None:
+    write_some(parts)
+    receipts = await uploader(parts, Shelf()).once([Level.LV3])
+    assert [receipt.parcel_level for receipt in receipts] == [3]
+
+
+async def test_a_body_shows_nothing_of_what_is_in_it(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+
+    await uploader(parts, shelf).once(list(Level))
+
+    assert not [body for body in shelf.bodies.values() if b"P0301" in body]
+
+
+async def test_nothing_is_sent_twice(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+    outward = uploader(parts, shelf)
+    [first] = await outward.once([Level.LV3])
+
+    [second] = await outward.once([Level.LV3])
+
+    assert second.first_seq == first.last_seq + 1
+    assert shelf.opened(parts, second) == [("parcel-registered/1", 1)]
+
+
+async def test_a_restart_goes_on_behind_the_last_receipt(tmp_path: Path) -> None:
+    shelf = Shelf()
+    with archive(tmp_path / "state", ManualClock(START_NS), wait=True) as parts:
+        write_some(parts)
+        [before] = await uploader(parts, shelf).once([Level.LV3])
+
+    with archive(tmp_path / "state", ManualClock(START_NS), wait=True) as parts:
+        [after] = await uploader(parts, shelf).once([Level.LV3])
+        manifest = open_parcel(decrypt(shelf.bodies[after.parcel_id], _key(parts, after))).manifest
+
+    assert after.first_seq == before.last_seq + 1
+    assert manifest.previous == before.root
+
+
+def _key(parts: Archive, receipt: ParcelRegistered) -> bytes:
+    return unwrap(
+        receipt.custody,
+        parts.keys.owner,
+        parcel_id=receipt.parcel_id,
+        level=Level(receipt.parcel_level),
+    )
+
+
+async def test_a_far_side_that_is_away_costs_nothing(parts: Archive) -> None:
+    shelf = Shelf()
+    shelf.away = True
+    write_some(parts)
+    outward = uploader(parts, shelf)
+    with pytest.raises(RemoteError):
+        await outward.once([Level.LV3])
+
+    shelf.away = False
+    [receipt] = await outward.once([Level.LV3])
+
+    assert receipt.first_seq == 1
+    assert waiting(parts) == []
+
+
+async def test_a_body_left_behind_by_a_crash_is_sent_as_it_was(parts: Archive) -> None:
+    shelf = Shelf()
+    shelf.away = True
+    write_some(parts)
+    with pytest.raises(RemoteError):
+        await uploader(parts, shelf).once([Level.LV3])
+    [left] = waiting(parts)
+    written = (parts.state / "outbox" / left).read_bytes()
+
+    shelf.away = False
+    await uploader(parts, shelf).once([Level.LV3])
+
+    [body] = [body for body in shelf.bodies.values() if body in written]
+    assert body
+
+
+async def test_a_body_whose_receipt_is_in_the_log_is_not_sent_again(parts: Archive) -> None:
+    shelf = Shelf()
+    shelf.away = True
+    write_some(parts)
+    with pytest.raises(RemoteError):
+        await uploader(parts, shelf).once([Level.LV3])
+    [left] = waiting(parts)
+    kept = (parts.state / "outbox" / left).read_bytes()
+    shelf.away = False
+    await uploader(parts, shelf).once([Level.LV3])
+    (parts.state / "outbox" / left).write_bytes(kept)  # the crash came before it was removed
+
+    receipts = await uploader(parts, shelf).once([Level.LV3])
+
+    assert [receipt.first_seq for receipt in receipts] != [1]
+    assert waiting(parts) == []
+
+
+async def test_a_half_written_body_is_never_sent(parts: Archive) -> None:
+    shelf = Shelf()
+    outward = uploader(parts, shelf)
+    (parts.state / "outbox" / "lv3-000000000001.half").write_bytes(b"half of")
+
+    await outward.once([Level.LV3])
+
+    assert not [body for body in shelf.bodies.values() if b"half of" in body]
+
+
+async def test_a_broken_body_in_the_outbox_is_an_error_that_names_it(parts: Archive) -> None:
+    outward = uploader(parts, Shelf())
+    (parts.state / "outbox" / "lv3-000000000001.parcel").write_bytes(b"\xff not a parcel")
+    with pytest.raises(StoreError, match="lv3-000000000001"):
+        await outward.once([Level.LV3])
+
+
+async def test_a_receipt_is_durable_before_the_body_leaves_the_outbox(parts: Archive) -> None:
+    write_some(parts)
+    [receipt] = await uploader(parts, Shelf()).once([Level.LV3])
+
+    kinds = [decode(e.kind, e.payload) for e in parts.log.read() if e.level == Level.LV3]
+    assert receipt in kinds
+
+
+@pytest.fixture
+async def market(parts: Archive) -> AsyncIterator[tuple[Seller, RpcClient]]:
+    """The real far side: a node and a storage service on loopback."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        net = DevNet(
+            {address(parts.keys.account.public): 10**18}, clock=clock, block_interval_s=0.02
+        )
+        await net.start()
+        stack.push_async_callback(net.stop)
+        rpc = await stack.enter_async_context(RpcClient([net.rpc_url], clock=clock))
+        storage = await stack.enter_async_context(StorageClient(net.storage_url))
+        yield Seller(rpc, storage, parts.keys.account), rpc
+
+
+async def test_a_parcel_stands_on_the_chain_under_its_owner(
+    parts: Archive, market: tuple[Seller, RpcClient]
+) -> None:
+    seller, rpc = market
+    write_some(parts)
+
+    [receipt] = await uploader(parts, seller).once([Level.LV3])
+
+    record = await rpc.parcel(receipt.parcel_id)
+    assert record is not None
+    assert record["owner"] == address(parts.keys.account.public)
+    assert record["custody"] == receipt.custody.hex().upper()
+
+
+async def test_a_parcel_nobody_asked_for_has_no_requests(
+    parts: Archive, market: tuple[Seller, RpcClient]
+) -> None:
+    seller, _ = market
+    write_some(parts)
+    [receipt] = await uploader(parts, seller).once([Level.LV3])
+    assert await trade(parts, seller).requests(receipt) == []
+
+
+def test_the_markets_answer_has_the_shape_the_uploader_wants() -> None:
+    answer = Registered("AB", "CD", 3)
+    assert (answer.parcel_id, answer.tx_hash, answer.height) == ("AB", "CD", 3)
