@@ -26,7 +26,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	@set -e; for file in $(wildcard bench/*.py); do $(BIN)/python $$file; done
+	$(BIN)/python -m bench.replay
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil

@@ -1,0 +1,1 @@
+"""Timings against the named peers, in one run; they print and assert nothing."""
