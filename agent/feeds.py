@@ -3,9 +3,11 @@
 A feed decides nothing; it turns a driver's batches into calls of the recorder and counts.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, FrameSource
 from agent.obd.poller import ObdReading, Poller
@@ -34,14 +36,22 @@ class BusFeed:
         return self._source.counts.broken
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        async for frames in self._source.batches():
-            yield partial(self._deliver, frames)
+        try:
+            async for frames in self._source.batches():
+                yield partial(self._deliver, frames)
+        except (SourceLostError, asyncio.CancelledError):
+            yield self._tell_lost  # only at its end the source knows what it left unread
+            raise
+        yield self._tell_lost
 
     def close(self) -> None:
         self._source.close()
 
     def _deliver(self, frames: list[CanFrame], recorder: Recorder) -> None:
         deliver_frames(frames, self._decoder, self._finder, recorder)
+        self._tell_lost(recorder)
+
+    def _tell_lost(self, recorder: Recorder) -> None:
         lost = self._source.counts.lost
         if lost > self._lost:
             recorder.lost("frames", lost - self._lost, f"{self._source.uri}: more than we take")

@@ -8,20 +8,26 @@ import asyncio
 import importlib
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import structlog
 
 from agent.errors import ConfigError, MalformedInputError, SourceLostError
 from agent.obd.frame import BASE_ID_MAX, CanFrame, Counts, FrameSource
+from agent.obd.kernelqueue import WANTED_BYTES, KernelQueue
 
 if TYPE_CHECKING:
     import can
+    from can.interfaces.socketcan import SocketcanBus
 
 BATCH_S = 0.02
 BATCH_FRAMES = 500
 HELD_FRAMES_MAX = 20_000
 """Five seconds of a busy bus; what arrives beyond is lost, and counted."""
 _WAIT_S = 0.1
-_JOIN_S = 1.0
+_JOIN_S = 2.0
+
+_log = structlog.get_logger()
 
 
 def open_bus(uri: str, *, listen_only: bool = True) -> FrameSource:
@@ -40,7 +46,9 @@ def open_bus(uri: str, *, listen_only: bool = True) -> FrameSource:
     if not name:
         raise ConfigError(f"bus {uri!r}: the name of the interface is missing")
     options = _OPENERS[scheme](uri, name, listen_only=listen_only)
-    return BusSource(uri, name.partition("@")[0], _open(uri, options))
+    bus = _open(uri, options)
+    queue = _queue(uri, cast("SocketcanBus", bus)) if scheme == "can" else None
+    return BusSource(uri, name.partition("@")[0], bus, queue)
 
 
 def _socketcan(_uri: str, name: str, **_: bool) -> dict[str, Any]:
@@ -81,14 +89,32 @@ def _open(uri: str, options: dict[str, Any]) -> "can.BusABC":
     return bus
 
 
-class BusSource:
-    """Frames of one python-can bus. `batches` may be iterated once."""
+def _queue(uri: str, bus: "SocketcanBus") -> KernelQueue:
+    try:
+        queue = KernelQueue(bus.socket)
+    except OSError as error:
+        bus.shutdown()
+        raise SourceLostError(f"{uri}: {error}") from error
+    if queue.size_bytes < WANTED_BYTES:
+        _log.warning("short queue, raise net.core.rmem_max", uri=uri, bytes=queue.size_bytes)
+    return queue
 
-    def __init__(self, uri: str, channel: str, bus: "can.BusABC") -> None:
+
+class BusSource:
+    """Frames of one python-can bus. `batches` may be iterated once; cancelled, it first hands
+    over what had arrived.
+
+    queue: of a bus that the kernel reads; what did not fit into it counts as lost
+    """
+
+    def __init__(
+        self, uri: str, channel: str, bus: "can.BusABC", queue: KernelQueue | None = None
+    ) -> None:
         self.uri = uri
         self.counts = Counts()
         self._channel = channel
         self._bus = bus
+        self._queue = queue
         self._lock = threading.Lock()
         self._held: list[CanFrame] = []
         self._stop = threading.Event()
@@ -106,13 +132,18 @@ class BusSource:
             while not (self._stop.is_set() and not self._held):
                 await self._arrived.wait()
                 self._arrived.clear()
-                held = self._fetch()
-                for start in range(0, len(held), BATCH_FRAMES):
-                    yield held[start : start + BATCH_FRAMES]
+                while batch := self._fetch():
+                    yield batch
                 if self._error is not None:
                     raise SourceLostError(f"{self.uri}: {self._error}") from self._error
+        except asyncio.CancelledError:
+            self.close()
+            while batch := self._fetch():
+                yield batch
+            raise
         finally:
             self.close()
+            self._give_up_held()
 
     def close(self) -> None:
         self._stop.set()
@@ -124,29 +155,47 @@ class BusSource:
 
     def _fetch(self) -> list[CanFrame]:
         with self._lock:
-            held, self._held = self._held, []
-        return held
+            batch, self._held = self._held[:BATCH_FRAMES], self._held[BATCH_FRAMES:]
+        return batch
+
+    def _give_up_held(self) -> None:
+        """What a reader that went away left behind was not handed on."""
+        with self._lock:
+            left, self._held = len(self._held), []
+        self.counts.taken -= left
+        self.counts.lost += left
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """The reading thread: never waits for the other side, so the bus is never held up."""
         try:
-            while not self._stop.is_set():
-                first = self._bus.recv(_WAIT_S)
-                if first is None:
-                    continue
-                batch = self._take(first)
-                self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
-                try:
-                    while len(batch) < BATCH_FRAMES and (more := self._bus.recv(0)) is not None:
-                        batch += self._take(more)
-                finally:  # what came before a failure is handed over too
-                    self._hand_over(batch, loop)
+            self._read_to_the_end(loop)
         except Exception as error:  # noqa: BLE001 - any driver's error ends this source
             self._error = error
         finally:
             self._bus.shutdown()
             self._stop.set()
             self._wake(loop)
+
+    def _read_to_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while not self._stop.is_set():
+                first = self._bus.recv(_WAIT_S)
+                if first is not None:
+                    self._read_batch(self._take(first), loop)
+            if self._queue is not None:
+                self._queue.shut()  # so that the last batch is the last
+            self._read_batch([], loop)
+        finally:
+            if self._queue is not None:
+                self.counts.lost += self._queue.close()
+
+    def _read_batch(self, batch: list[CanFrame], loop: asyncio.AbstractEventLoop) -> None:
+        self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
+        try:
+            while len(batch) < BATCH_FRAMES and (more := self._bus.recv(0)) is not None:
+                batch += self._take(more)
+        finally:  # what came before a failure is handed over too
+            self._hand_over(batch, loop)
 
     def _take(self, message: "can.Message") -> list[CanFrame]:
         if message.is_error_frame or message.is_remote_frame:
@@ -173,6 +222,8 @@ class BusSource:
         taken = min(room, len(batch))
         self.counts.taken += taken
         self.counts.lost += len(batch) - taken
+        if self._queue is not None:
+            self.counts.lost += self._queue.dropped()
         self._wake(loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
