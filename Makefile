@@ -27,6 +27,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.bsm
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil

@@ -10,8 +10,9 @@ from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
 from agent.bsm.identity import Identity
-from agent.bsm.message import VehicleSize
-from agent.bsm.state import VehicleState
+from agent.bsm.message import VehicleDetails, VehicleSize
+from agent.bsm.snapshot import NO_DETAILS
+from agent.bsm.state import LATENCIES, VehicleState
 from agent.clock import Clock
 from agent.config import BusConfig, Config, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError
@@ -46,13 +47,15 @@ def codec() -> Codec:
     return module
 
 
-def recorder(parts: Archive, size: VehicleSize | None, bsm: Codec) -> Recorder:
-    state = VehicleState()
+def recorder(
+    parts: Archive, size: VehicleSize | None, bsm: Codec, details: VehicleDetails = NO_DETAILS
+) -> Recorder:
+    state = VehicleState(LATENCIES)
     return Recorder(
         journal=parts.journal,
         clock=parts.clock,
         state=state,
-        converter=Converter(state, Identity(secrets.token_bytes), size),
+        converter=Converter(state, Identity(secrets.token_bytes), size, details),
         codec=bsm,
     )
 
@@ -139,10 +142,11 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     """The service as the file asks for it, but for the upload, which needs open connections."""
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
+    details = NO_DETAILS if car is None else car.details
     sources = [source for bus in config.bus for source in bus_sources(bus, parts)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
-    return service(parts, recorder(parts, size, codec()), sources, air)
+    return service(parts, recorder(parts, size, codec(), details), sources, air)
 
 
 def outbox(state: Path) -> Path:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from agent.bsm.message import VehicleDetails
 from agent.errors import ConfigError
 from agent.privacy import Level
 
@@ -46,10 +47,29 @@ class RadioConfig(_Section, frozen=True, kw_only=True):
 
 
 class VehicleConfig(_Section, frozen=True, kw_only=True):
-    """Outer size of the car; without it no BSM is made. SAE J2735:2016, DF_VehicleSize."""
+    """The car itself; without its outer size no BSM is made. SAE J2735:2016, DF_VehicleSize.
+
+    antenna_forward_m, antenna_left_m: of the GNSS antenna, from the centre of the outline
+    basic_class: SAE J2735, DE_BasicVehicleClass; 10 is a passenger car of no particular kind
+    """
 
     width_m: Annotated[float, Meta(gt=0, le=10.23)]
     length_m: Annotated[float, Meta(gt=0, le=40.95)]
+    antenna_forward_m: Annotated[float, Meta(ge=-20.5, le=20.5)] = 0.0
+    antenna_left_m: Annotated[float, Meta(ge=-5.2, le=5.2)] = 0.0
+    height_m: Annotated[float, Meta(gt=0, le=6.35)] | None = None
+    mass_kg: Annotated[float, Meta(gt=0, le=200_000)] | None = None
+    basic_class: Annotated[int, Meta(ge=0, le=255)] | None = None
+
+    @property
+    def details(self) -> VehicleDetails:
+        return VehicleDetails(
+            antenna_forward_m=self.antenna_forward_m,
+            antenna_left_m=self.antenna_left_m,
+            basic_class=self.basic_class,
+            height_m=self.height_m,
+            mass_kg=self.mass_kg,
+        )
 
 
 class UploadConfig(_Section, frozen=True, kw_only=True):

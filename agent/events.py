@@ -237,6 +237,21 @@ class ConsentRevoked(Event, frozen=True, array_like=True):
     tx_hash: str
 
 
+class SignalDoubted(Event, frozen=True, array_like=True):
+    """A signal of the car disagrees with others while it drives; told once a drive.
+
+    name:   of the signal; reason: what it was held against, and what is wrong with it
+    stated: what the signal said when the difference was clearest; expected: what the others did
+    """
+
+    kind: ClassVar[str] = "signal-doubted/1"
+    level: ClassVar[Level] = Level.LV3
+    name: str
+    reason: str
+    stated: float
+    expected: float
+
+
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -102,3 +102,4 @@ class Playback:
         message = self._recorder.tick(tick.t_ns, tick.mono_ns)
         if message is not None:
             self._recorder.made(message, on_air=False)
+        self._schedule.follow(self._recorder.arrived_ns)

@@ -15,6 +15,7 @@ from agent.bsm.detect import HardBraking
 from agent.bsm.message import BasicSafetyMessage
 from agent.bsm.plausible import verdict
 from agent.bsm.state import VehicleState
+from agent.bsm.truth import Truth
 from agent.clock import Clock
 from agent.errors import MalformedInputError
 from agent.events import (
@@ -25,6 +26,7 @@ from agent.events import (
     Event,
     InputLost,
     PositionFixed,
+    SignalDoubted,
     SignalsSampled,
     VinRead,
     encode,
@@ -122,6 +124,7 @@ class Recorder:
     """
     state:   what the converter makes messages of
     samples, fixes, bsms_made, bsms_sent, bsms_heard: counts of what was recorded
+    doubts:  signals that were found to disagree with others
     """
 
     def __init__(
@@ -139,7 +142,9 @@ class Recorder:
         self._state = state
         self._converter = converter
         self._codec = codec
+        self.doubts: list[SignalDoubted] = []
         self._braking = HardBraking()
+        self._truth = Truth()
         self._tick = Samples()
         self._codes: dict[str, frozenset[str]] = {}
         self._vins: set[tuple[str, str]] = set()
@@ -160,6 +165,12 @@ class Recorder:
         self.fixes += 1
         self._state.fix(fix)
         self._journal.write(fixed(fix), t_ns=fix.t_ns)
+
+    @property
+    def arrived_ns(self) -> int | None:
+        """When the newest fix reached us, UTC ns."""
+        fix = self._state.position
+        return None if fix is None else fix.arrived_ns
 
     def vin(self, vin: str, origin: str) -> None:
         """Written once for each source of it."""
@@ -193,6 +204,9 @@ class Recorder:
         sent, and reported by `made`.
         """
         self.cut()
+        for doubt in self._truth.look(self._state, due_ns):
+            self.doubts.append(doubt)
+            self._journal.write(doubt, t_ns=due_ns)
         message = self._converter.make(due_ns, mono_ns, self._braking.flags_at(due_ns))
         if isinstance(message, Silence):
             return None

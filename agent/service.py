@@ -181,6 +181,7 @@ class Service:
             message = self._recorder.tick(tick.t_ns, tick.mono_ns)
             if message is not None:
                 await self._transmit(message)
+            schedule.follow(self._recorder.arrived_ns)
             now_ns, mono_ns = clock.now_ns(), clock.mono_ns()
             if abs((now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)) > STEPPED_NS:
                 schedule.align(now_ns, mono_ns)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.bsm.message import VehicleDetails
 from agent.config import host_and_port, load_config
 from agent.errors import ConfigError
 
@@ -93,3 +94,22 @@ def test_an_ipv6_address_is_read_in_brackets() -> None:
 def test_the_example_in_the_repository_loads() -> None:
     example = Path(__file__).parent.parent / "systemd" / "agent.toml"
     assert load_config(example).bus[0].queries is False
+
+
+def test_what_is_known_of_a_car_goes_into_its_messages(tmp_path: Path) -> None:
+    car = "[vehicle]\nwidth_m = 1.8\nlength_m = 4.5\nantenna_forward_m = -0.4\nmass_kg = 1500\n"
+    (tmp_path / "agent.toml").write_text(GOOD + car, encoding="utf-8")
+
+    vehicle = load_config(tmp_path / "agent.toml").vehicle
+
+    assert vehicle is not None
+    assert vehicle.details == VehicleDetails(antenna_forward_m=-0.4, mass_kg=1500.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["antenna_forward_m = 30.0", "antenna_left_m = nan", "height_m = 0", "basic_class = 256"],
+)
+def test_what_cannot_be_known_of_a_car_is_refused(tmp_path: Path, line: str) -> None:
+    car = f"[vehicle]\nwidth_m = 1.8\nlength_m = 4.5\n{line}\n"
+    assert line.partition(" ")[0] in refused(tmp_path, GOOD + car)

@@ -9,6 +9,13 @@ regional extension, stays octets. Whatever is decoded encodes to the same octets
     codec.encode_tree(tree)                # the MessageFrame
     codec.decode_frame(heard)              # a BasicSafetyMessage in SI
     codec.encode_frame(message)
+    codec.decode_core(heard)               # Part I alone, flat, in integers of the wire
+    codec.encode_core(core)
+    codec.decode_flat(heard)               # the same with VehicleSafetyExtensions, or None
+    codec.encode_flat(core, safety)
+
+asn1tools is the reference, `Codec.reference`. The shapes that are on the air all the time take
+a shorter way (core.py, fast.py, partii.py) to the same trees, octets and refusals.
 
 Every refusal is a MalformedInputError that names the component and what is wrong with it.
 """
@@ -21,6 +28,9 @@ from typing import Any, Final
 import asn1tools
 from asn1tools.codecs import DecodeError, EncodeError
 
+from agent.bsm import fast
+from agent.bsm.core import decode_core, encode_core
+from agent.bsm.fasttree import safety_octets, safety_opened
 from agent.bsm.message import BasicSafetyMessage
 from agent.bsm.opentype import ONE_OCTET
 from agent.bsm.unwrap import opened, unwrap
@@ -29,8 +39,9 @@ from agent.bsm.wire import from_tree, to_tree
 from agent.errors import ConfigError, MalformedInputError
 
 BSM_ID: Final = 20  # SAE J2735, DSRCmsgID
+SAFETY: Final = "VehicleSafetyExtensions"
 PART_II: Final[Mapping[int, str]] = {
-    0: "VehicleSafetyExtensions",
+    0: SAFETY,
     1: "SpecialVehicleExtensions",
     2: "SupplementalVehicleExtensions",
 }
@@ -62,11 +73,25 @@ class UndecodableError(MalformedInputError):
 class Codec:
     """
     module: the ASN.1 text, or the path of the file that has it. It is compiled at the first
-    use. Raises ConfigError where it cannot be read or compiled.
+            use. Raises ConfigError where it cannot be read or compiled.
+    fast:   the shorter ways, which know the shipped module alone; without, all is asn1tools
     """
 
-    def __init__(self, module: str | Path) -> None:
+    encode_core = staticmethod(encode_core)
+    decode_core = staticmethod(decode_core)
+    encode_flat = staticmethod(fast.encode_flat)
+    decode_flat = staticmethod(fast.decode_flat)
+
+    def __init__(self, module: str | Path, *, fast: bool = True) -> None:
         self._module = module
+        self._fast = fast
+
+    @cached_property
+    def reference(self) -> "Codec":
+        """The same codec by asn1tools alone."""
+        slow = Codec(self._module, fast=False)
+        slow.types = self.types
+        return slow
 
     @cached_property
     def types(self) -> Mapping[str, Any]:
@@ -82,8 +107,13 @@ class Codec:
         except (*_FOREIGN, asn1tools.ParseError) as error:
             raise ConfigError(f"the ASN.1 module does not compile: {error}") from error
 
+    @cached_property
+    def _quick(self) -> bool:
+        """The module is compiled here too: a broken one is found by the first message of all."""
+        return self._fast and bool(self.types)
+
     def decode_frame(self, data: bytes) -> BasicSafetyMessage:
-        """As `decode_tree`, in SI; Part II beyond event flags and lights is not in it."""
+        """As `decode_tree`, in SI, without what a BasicSafetyMessage has no place for."""
         return from_tree(self.decode_tree(data))
 
     def encode_frame(self, message: BasicSafetyMessage) -> bytes:
@@ -101,38 +131,50 @@ class Codec:
         message_id, body = opened(inside) or (BSM_ID, inside)
         if message_id != BSM_ID:
             raise UndecodableError(f"message {message_id}; a basic safety message is {BSM_ID}", 0)
-        start = 8 * data.find(body)
         try:
             return self._decode_bsm(body)
         except UndecodableError as error:
-            error.offset += start
+            error.offset += 8 * data.find(body)
             raise
 
     def encode_tree(self, tree: Tree) -> bytes:
         """The MessageFrame of a tree as `decode_tree` gives it."""
+        if not isinstance(tree, Mapping):
+            raise MalformedInputError(f"{type(tree).__name__} where a message is expected")
         content = dict(tree)
         if "partII" in content:
             content["partII"] = [self._close(part) for part in _parts(content)]
-        body = self._write("BasicSafetyMessage", content)
+        body = fast.packed(content) if self._quick else None
+        if body is None:
+            body = self._write("BasicSafetyMessage", content)
+        if self._quick and len(body) < LONGEST:
+            return fast.framed(body)
         return self._write("MessageFrame", {"messageId": BSM_ID, "value": body})
 
     def _decode_bsm(self, body: bytes) -> Tree:
-        tree = self._read("BasicSafetyMessage", body, 0)
+        tree = fast.unpacked(body) if self._quick else None
+        if tree is None:
+            tree = self._read("BasicSafetyMessage", body, 0)
         offset = FIRST_PART
         for part in tree.get("partII", ()):
             name, value = PART_II.get(part["partII-Id"]), part["partII-Value"]
             offset += 6 + (8 if len(value) <= ONE_OCTET else 16)
             if name is not None:
-                part["partII-Value"] = self._read(name, value, offset)
+                part["partII-Value"] = self._open(name, value, offset)
             offset += 8 * len(value)
         return tree
 
+    def _open(self, name: str, value: bytes, start: int) -> Tree:
+        tree = safety_opened(value) if self._quick and name == SAFETY else None
+        return self._read(name, value, start) if tree is None else tree
+
     def _close(self, part: Mapping[str, Any]) -> Tree:
-        value = part.get("partII-Value")
-        name = PART_II.get(part.get("partII-Id", -1))
+        number, value = part.get("partII-Id"), part.get("partII-Value")
+        name = PART_II.get(number) if isinstance(number, int) else None
         if name is None or isinstance(value, bytes):
             return dict(part)
-        return {**part, "partII-Value": self._write(name, value)}
+        octets = safety_octets(value) if self._quick and name == SAFETY else None
+        return {**part, "partII-Value": octets or self._write(name, value)}
 
     def _read(self, name: str, data: bytes, start: int) -> Tree:
         """start: where `data` begins in the message, in bits"""

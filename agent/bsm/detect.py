@@ -1,7 +1,8 @@
 """Hard braking: deceleration over 0.4 g for 100 ms and more.
 
 The limit is that of SAE J2735, DE_VehicleEventFlags, eventHardBraking. Deceleration is the
-car's own acceleration signal; where that is silent for half a second, it is the slope of the
+car's own acceleration signal, against the direction it moves in: a car that reverses brakes
+with a positive one. Where that signal is silent for half a second, it is the slope of the
 speed, low-passed because whole km/h would jump over the limit by themselves.
 
 Feed every signal; the event comes when the braking ends, or after 2 s of it so that a crash
@@ -11,6 +12,7 @@ does not keep it from the log. One braking is one event.
 import math
 from typing import Final
 
+from agent.bsm.state import REVERSE_GEAR
 from agent.clock import MS, SECOND
 from agent.events import BrakedHard
 from agent.signals import Signal
@@ -24,6 +26,7 @@ SMOOTHING_S: Final = 0.2  # our choice: two samples of a speed that comes ten ti
 FLAG: Final = "eventHardBraking"
 ACCELERATION: Final = "acceleration.longitudinal"
 SPEED: Final = "speed.vehicle"
+GEAR: Final = "gear"
 
 
 class HardBraking:
@@ -32,6 +35,7 @@ class HardBraking:
     def __init__(self) -> None:
         self.active = False
         self._slope = _Slope()
+        self._reverse_gear = self._speed_negative = False
         self._measured_ns: int | None = None
         self._begun_ns: int | None = None
         self._last_ns = 0
@@ -59,9 +63,14 @@ class HardBraking:
     def _sample(self, signal: Signal) -> BrakedHard | None:
         if signal.name == ACCELERATION:
             self._measured_ns = signal.t_ns
-            return self._step(signal.t_ns, -signal.value)
-        if signal.name == SPEED and self._slope.take(signal) and not self._measured(signal.t_ns):
-            return self._step(signal.t_ns, -self._slope.mps2)
+            backward = self._reverse_gear or self._speed_negative
+            return self._step(signal.t_ns, signal.value if backward else -signal.value)
+        if signal.name == GEAR:
+            self._reverse_gear = signal.value == REVERSE_GEAR
+        elif signal.name == SPEED:
+            self._speed_negative = signal.value < 0
+            if self._slope.take(signal) and not self._measured(signal.t_ns):
+                return self._step(signal.t_ns, -self._slope.mps2)
         return None
 
     def finish(self) -> BrakedHard | None:
@@ -101,7 +110,7 @@ class HardBraking:
 
 
 class _Slope:
-    """Speed and its rate of change, from one source at a time; a bus before OBD."""
+    """Speed, without sign, and its rate of change; one source at a time, a bus before OBD."""
 
     def __init__(self) -> None:
         self.mps2 = 0.0
@@ -121,7 +130,7 @@ class _Slope:
             self.mps2 = 0.0
             return True
         step_s = step_ns / SECOND
-        slope = (signal.value - last.value) / step_s
+        slope = (abs(signal.value) - abs(last.value)) / step_s
         self.mps2 += (slope - self.mps2) * step_s / (SMOOTHING_S + step_s)
         return True
 
@@ -129,4 +138,4 @@ class _Slope:
         """The speed then; None when the last sample is over half a second away."""
         last = self._last
         known = last is not None and abs(t_ns - last.t_ns) < FRESH_NS
-        return last.value if last is not None and known else None
+        return abs(last.value) if last is not None and known else None

@@ -7,22 +7,24 @@ extensible one as {"value": digits, "length": bits}; an open type is {type name:
     {"messageId": 20, "value": {"BasicSafetyMessage": {"coreData": {"msgCnt": 25, ...
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.bsm.codec import BSM_ID, PART_II, Codec
+from agent.bsm.odejson import from_ode
 from agent.bsm.uper import ADDITIONS, BitString, OctetString, Sequence, SequenceOf, Tree
 from agent.errors import MalformedInputError
 
 MESSAGE = "BasicSafetyMessage"
+PARTS = "partII"
 
 
 def to_jer(codec: Codec, tree: Tree) -> dict[str, Any]:
     """The message frame of a tree as `Codec.decode_tree` gives it."""
-    body: dict[str, Any] = _walk(codec.types[MESSAGE], {**tree, "partII": []}, _shown)
-    del body["partII"]
-    if "partII" in tree:
-        body["partII"] = [_part_to_jer(codec, part) for part in tree["partII"]]
+    body: dict[str, Any] = _walk(codec.types[MESSAGE], {**tree, PARTS: []}, _shown)
+    parts = [_part_to_jer(codec, part) for part in tree.get(PARTS, ())]
+    body = {name: parts if name == PARTS else body[name] for name in tree}
     return {"messageId": BSM_ID, "value": {MESSAGE: body}}
 
 
@@ -30,18 +32,48 @@ def from_jer(codec: Codec, frame: Any) -> Tree:
     """The tree for `Codec.encode_tree`. Raises MalformedInputError."""
     match frame:
         case {"messageId": int(number), "value": {"BasicSafetyMessage": dict(body)}}:
-            parts = body.get("partII")
+            parts = body.get(PARTS)
         case _:
             raise MalformedInputError(f"not an object with messageId and value.{MESSAGE}")
     if number != BSM_ID:
         raise MalformedInputError(f"message {number}; a basic safety message is {BSM_ID}")
-    tree: Tree = _walk(codec.types[MESSAGE], {**body, "partII": []}, _taken)
-    del tree["partII"]
+    tree: Tree = _walk(codec.types[MESSAGE], {**body, PARTS: []}, _taken)
+    del tree[PARTS]
     if parts is not None:
         if not isinstance(parts, list):
             raise MalformedInputError("partII is not a list")
-        tree["partII"] = [_part_from_jer(codec, part) for part in parts]
+        tree[PARTS] = [_part_from_jer(codec, part) for part in parts]
     return tree
+
+
+def document(text: str) -> dict[str, Any]:
+    """The JSON object on a line. Raises MalformedInputError."""
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise MalformedInputError("JSON nested too deeply") from error
+    except ValueError as error:
+        raise MalformedInputError(f"no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedInputError("not a JSON object")
+    return value
+
+
+def from_document(codec: Codec, value: Mapping[str, Any]) -> Tree:
+    """The tree in a line of `bsm decode`, in a bare message frame, or in a record of the ODE.
+
+    Raises MalformedInputError.
+    """
+    match value:
+        case {"ok": False}:
+            raise MalformedInputError("this line says that it was not decoded")
+        case {"messageFrame": frame}:
+            return from_jer(codec, frame)
+        case {"payload": {"data": {"coreData": _} as data}}:
+            return from_ode(codec, data)
+        case {"payload": {"data": frame}}:
+            return from_jer(codec, frame)
+    return from_jer(codec, value)
 
 
 def _part_to_jer(codec: Codec, part: Tree) -> dict[str, Any]:

@@ -56,8 +56,69 @@ class Brakes(msgspec.Struct, frozen=True, kw_only=True):
     auxiliary: Applied | None = None
 
 
+class Wiper(Enum):
+    """SAE J2735, DE_WiperStatus."""
+
+    OFF = "off"
+    INTERMITTENT = "intermittent"
+    LOW = "low"
+    HIGH = "high"
+    WASHER = "washerInUse"
+    AUTOMATIC = "automaticPresent"
+
+
+class PathPoint(msgspec.Struct, frozen=True, gc=False):
+    """A place the car came through, by how far it is from there: the present minus the past.
+
+    age_ms: since it was there. SAE J2735, DF_PathHistoryPoint.
+    """
+
+    north_deg: float | None
+    east_deg: float | None
+    up_m: float | None
+    age_ms: int | None
+
+    def __repr__(self) -> str:
+        """Without the way, which no log line may carry."""
+        return f"PathPoint(age_ms={self.age_ms})"
+
+
+class PathPrediction(msgspec.Struct, frozen=True):
+    """The circle the car is about to follow: SAE J2735, DF_PathPrediction.
+
+    radius_m:   left positive, as ISO 8855 has it; None is straight ahead
+    confidence: share
+    """
+
+    radius_m: float | None
+    confidence: float
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """The weather as the car notices it: SAE J2735, DF_WeatherProbe."""
+
+    air_temperature_k: float | None = None
+    air_pressure_pa: float | None = None
+    wiper_front: Wiper | None = None
+    wiper_rear: Wiper | None = None
+
+
+class VehicleDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change about a car, but for its outline.
+
+    antenna_forward_m, antenna_left_m: of the GNSS antenna, from the centre of the outline
+    basic_class: SAE J2735, DE_BasicVehicleClass, 0..255
+    """
+
+    antenna_forward_m: float = 0.0
+    antenna_left_m: float = 0.0
+    basic_class: int | None = None
+    height_m: float | None = None
+    mass_kg: float | None = None
+
+
 class BasicSafetyMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """SAE J2735, BasicSafetyMessage: Part I, and of Part II what is short and urgent.
+    """SAE J2735, BasicSafetyMessage: Part I, and of Part II what a car tells about itself.
 
     msg_count:        0..127
     temporary_id:     4 octets
@@ -72,6 +133,8 @@ class BasicSafetyMessage(msgspec.Struct, frozen=True, kw_only=True):
     width_m, length_m: of the vehicle's outline
     events:           names of DE_VehicleEventFlags that are set ("eventHardBraking")
     lights:           names of DE_ExteriorLights that are on; None when that is not known
+    path:             where the car came from, newest first, at most 23 points
+    basic_class, height_m, mass_kg: as VehicleDetails has them, where this message tells them
     """
 
     msg_count: int
@@ -96,6 +159,12 @@ class BasicSafetyMessage(msgspec.Struct, frozen=True, kw_only=True):
     length_m: float | None = None
     events: frozenset[str] = frozenset()
     lights: frozenset[str] | None = None
+    path: tuple[PathPoint, ...] = ()
+    prediction: PathPrediction | None = None
+    surroundings: Surroundings | None = None
+    basic_class: int | None = None
+    height_m: float | None = None
+    mass_kg: float | None = None
 
     def __repr__(self) -> str:
         """Without the position and the identity, which no log line may carry."""

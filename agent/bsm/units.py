@@ -31,24 +31,29 @@ VERTICAL_UNAVAILABLE: Final = -127  # DE_VerticalAcceleration
 SIZE_UNAVAILABLE: Final = 0  # DE_VehicleWidth, DE_VehicleLength
 
 
-def _steps(value: float | None, step: float) -> int | None:
+def steps(value: float | None, step: float) -> int | None:
     """The nearest whole number of steps, up to FAR; None for what is not a number."""
-    if value is None or not math.isfinite(value):
+    if value is None:
         return None
-    return round(max(-FAR, min(FAR, value / step)))
+    code = value / step
+    if -FAR < code < FAR:
+        return round(code)
+    return round(math.copysign(FAR, code)) if math.isfinite(value) else None
 
 
-def _inside(code: int | None, low: int, high: int, unavailable: int) -> int:
+def inside(code: int | None, low: int, high: int, unavailable: int) -> int:
     return unavailable if code is None or not low <= code <= high else code
 
 
-def _clamped(code: int | None, low: int, high: int, unavailable: int) -> int:
-    return unavailable if code is None else min(high, max(low, code))
+def clamped(code: int | None, low: int, high: int, unavailable: int) -> int:
+    if code is None:
+        return unavailable
+    return code if low <= code <= high else low if code < low else high
 
 
 def sec_mark_to_j2735(ms: int | None) -> int:
     """DE_DSecond: milliseconds of the UTC minute; 61000 to 65534 are reserved."""
-    return _inside(ms, 0, SEC_MARK_LAST, SEC_MARK_UNAVAILABLE)
+    return inside(ms, 0, SEC_MARK_LAST, SEC_MARK_UNAVAILABLE)
 
 
 def sec_mark_from_j2735(code: int) -> int | None:
@@ -57,7 +62,7 @@ def sec_mark_from_j2735(code: int) -> int | None:
 
 def latitude_to_j2735(deg: float | None) -> int:
     """DE_Latitude: 1e-7 degree, north positive."""
-    return _inside(_steps(deg, 1e-7), -900000000, 900000000, LATITUDE_UNAVAILABLE)
+    return inside(steps(deg, 1e-7), -900000000, 900000000, LATITUDE_UNAVAILABLE)
 
 
 def latitude_from_j2735(code: int) -> float | None:
@@ -66,9 +71,9 @@ def latitude_from_j2735(code: int) -> float | None:
 
 def longitude_to_j2735(deg: float | None) -> int:
     """DE_Longitude: 1e-7 degree, east positive; -180 has no code and is sent as 180."""
-    code = _steps(deg, 1e-7)
+    code = steps(deg, 1e-7)
     code = HALF_TURN if code == -HALF_TURN else code
-    return _inside(code, 1 - HALF_TURN, HALF_TURN, LONGITUDE_UNAVAILABLE)
+    return inside(code, 1 - HALF_TURN, HALF_TURN, LONGITUDE_UNAVAILABLE)
 
 
 def longitude_from_j2735(code: int) -> float | None:
@@ -77,7 +82,7 @@ def longitude_from_j2735(code: int) -> float | None:
 
 def elevation_to_j2735(m: float | None) -> int:
     """DE_Elevation: 0.1 m above the ellipsoid; -409.5 or less, 6143.9 or more."""
-    return _clamped(_steps(m, 0.1), -4095, 61439, ELEVATION_UNAVAILABLE)
+    return clamped(steps(m, 0.1), -4095, 61439, ELEVATION_UNAVAILABLE)
 
 
 def elevation_from_j2735(code: int) -> float | None:
@@ -86,7 +91,7 @@ def elevation_from_j2735(code: int) -> float | None:
 
 def semi_axis_to_j2735(m: float | None) -> int:
     """DE_SemiMajorAxisAccuracy: 0.05 m, one standard deviation; 254 is 12.70 m or more."""
-    code = _steps(m, 0.05)
+    code = steps(m, 0.05)
     if code is None or code < 0:
         return SEMI_AXIS_UNAVAILABLE
     return min(254, code)
@@ -109,8 +114,8 @@ def orientation_from_j2735(code: int) -> float | None:
 
 def speed_to_j2735(mps: float | None) -> int:
     """DE_Speed: 0.02 m/s, a magnitude; 8190 is 163.8 m/s."""
-    code = _steps(mps, 0.02)
-    return _inside(code if mps is None or mps >= 0 else None, 0, 8190, SPEED_UNAVAILABLE)
+    code = steps(mps, 0.02)
+    return inside(code if mps is None or mps >= 0 else None, 0, 8190, SPEED_UNAVAILABLE)
 
 
 def speed_from_j2735(code: int) -> float | None:
@@ -130,8 +135,8 @@ def heading_from_j2735(code: int) -> float | None:
 
 def steering_to_j2735(rad: float | None) -> int:
     """DE_SteeringWheelAngle: 1.5 degree, right positive; 126 is 189 degrees or more."""
-    code = _steps(rad, -math.radians(1.5))
-    return _clamped(code, -126, 126, ANGLE_UNAVAILABLE)
+    code = steps(rad, -math.radians(1.5))
+    return clamped(code, -126, 126, ANGLE_UNAVAILABLE)
 
 
 def steering_from_j2735(code: int) -> float | None:
@@ -140,7 +145,7 @@ def steering_from_j2735(code: int) -> float | None:
 
 def longitudinal_to_j2735(mps2: float | None) -> int:
     """DE_Acceleration: 0.01 m/s2, forward positive; 2000 is 20 m/s2 or more."""
-    return _clamped(_steps(mps2, 0.01), -2000, 2000, ACCELERATION_UNAVAILABLE)
+    return clamped(steps(mps2, 0.01), -2000, 2000, ACCELERATION_UNAVAILABLE)
 
 
 def longitudinal_from_j2735(code: int) -> float | None:
@@ -149,7 +154,7 @@ def longitudinal_from_j2735(code: int) -> float | None:
 
 def lateral_to_j2735(mps2: float | None) -> int:
     """DE_Acceleration: 0.01 m/s2, right positive; 2000 is 20 m/s2 or more."""
-    return _clamped(_steps(mps2, -0.01), -2000, 2000, ACCELERATION_UNAVAILABLE)
+    return clamped(steps(mps2, -0.01), -2000, 2000, ACCELERATION_UNAVAILABLE)
 
 
 def lateral_from_j2735(code: int) -> float | None:
@@ -158,7 +163,7 @@ def lateral_from_j2735(code: int) -> float | None:
 
 def vertical_to_j2735(mps2: float | None) -> int:
     """DE_VerticalAcceleration: 0.02 g, down positive; 127 is 2.54 g or more, -126 -2.52 or less."""
-    return _clamped(_steps(mps2, -0.02 * STANDARD_GRAVITY), -126, 127, VERTICAL_UNAVAILABLE)
+    return clamped(steps(mps2, -0.02 * STANDARD_GRAVITY), -126, 127, VERTICAL_UNAVAILABLE)
 
 
 def vertical_from_j2735(code: int) -> float | None:
@@ -167,7 +172,7 @@ def vertical_from_j2735(code: int) -> float | None:
 
 def yaw_rate_to_j2735(radps: float | None) -> int:
     """DE_YawRate: 0.01 degree/s, right positive; there is no "unavailable", units send 0."""
-    return _clamped(_steps(radps, -math.radians(0.01)), -32767, 32767, 0)
+    return clamped(steps(radps, -math.radians(0.01)), -32767, 32767, 0)
 
 
 def yaw_rate_from_j2735(code: int) -> float:
@@ -176,12 +181,12 @@ def yaw_rate_from_j2735(code: int) -> float:
 
 def width_to_j2735(m: float | None) -> int:
     """DE_VehicleWidth: 1 cm."""
-    return _inside(_steps(m, 0.01), 1, 1023, SIZE_UNAVAILABLE)
+    return inside(steps(m, 0.01), 1, 1023, SIZE_UNAVAILABLE)
 
 
 def length_to_j2735(m: float | None) -> int:
     """DE_VehicleLength: 1 cm."""
-    return _inside(_steps(m, 0.01), 1, 4095, SIZE_UNAVAILABLE)
+    return inside(steps(m, 0.01), 1, 4095, SIZE_UNAVAILABLE)
 
 
 def size_from_j2735(code: int) -> float | None:

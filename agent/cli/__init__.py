@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "the main job, end to end, on this machine alone",
     "run": "the service",
     "replay": "put recorded traffic through the pipeline",
+    "bsm": "decode, encode and convert basic safety messages",
     "log": "show and verify the event log",
     "report": "a drive as a web page",
     "devnode": "an AMO node and storage service on this machine",

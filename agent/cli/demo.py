@@ -60,6 +60,8 @@ class Driven:
     lost: int
     spoken_to: int
     lateness_ms_max: float
+    ticks_late: int
+    ticks_skipped: int
 
 
 @click.command()
@@ -141,7 +143,8 @@ async def _drive(
         neighbour.close()
         air.close()
     frames = decode.described + decode.undescribed
-    return Driven(frames, lost, neighbour.heard, agent.schedule.worst_ns / MS)
+    ticks = agent.schedule
+    return Driven(frames, lost, neighbour.heard, ticks.worst_ns / MS, ticks.late, ticks.skipped)
 
 
 async def _simulated(
@@ -226,6 +229,8 @@ def _summary(directory: Path, core: Recorder, driven: Driven, sale: Sale) -> dic
         "bsms_sent": core.bsms_sent,
         "bsms_heard": core.bsms_heard,
         "bsm_lateness_ms_max": round(driven.lateness_ms_max, 3),
+        "bsm_ticks_late": driven.ticks_late,
+        "bsm_ticks_skipped": driven.ticks_skipped,
         "events": checked.events,
         "blocks": checked.blocks,
         "parcels_registered": len(sale.registered),

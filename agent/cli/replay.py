@@ -16,7 +16,7 @@ from agent.archive import Archive, archive
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import ManualClock, RecordedClock
 from agent.compose import codec, decoder, recorder, service
-from agent.events import InputClosed, InputOpened
+from agent.events import InputClosed, InputOpened, SignalDoubted
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.verify import verify
@@ -90,10 +90,17 @@ def command(
                 core = recorder(parts, None, codec())
                 asyncio.run(_pace(parts, core, files, decode, fixes))
         summary = _summary(directory, core, files, decode)
+    complaints += [told(doubt) for doubt in core.doubts]
     for complaint in complaints + [f"{f.path}: {text}" for f in files for text in f.complaints]:
         click.echo(complaint, err=True)
     click.echo(json.dumps(summary) if as_json else figures(summary))
     sys.exit(0 if summary["chain_intact"] and not summary["frames_lost"] else 1)
+
+
+def told(doubt: SignalDoubted) -> str:
+    """A finding in one line."""
+    numbers = f"{doubt.stated:.2f} where {doubt.expected:.2f} was expected"
+    return f"{doubt.name} is doubted: {doubt.reason}, {numbers}"
 
 
 @contextmanager

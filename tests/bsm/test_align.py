@@ -4,10 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.bsm.align import instant, sec_mark_ms, snapshot, speed_at, switch_at, value_at
+from agent.bsm.align import instant, speed_at, switch_at, value_at
 from agent.bsm.geodesy import distance_m
 from agent.bsm.identity import Stamp
-from agent.bsm.message import ALL_WHEELS, Applied, BasicSafetyMessage, Control, Transmission
+from agent.bsm.message import (
+    ALL_WHEELS,
+    Applied,
+    BasicSafetyMessage,
+    Control,
+    Surroundings,
+    Transmission,
+    Wiper,
+)
+from agent.bsm.snapshot import sec_mark_ms, snapshot, surroundings_at
 from agent.bsm.state import VehicleState
 from agent.clock import MS, SECOND
 from tests.bsm.drive import LATITUDE, LONGITUDE, NOON, SIZE, fix, signal
@@ -15,8 +24,9 @@ from tests.bsm.drive import LATITUDE, LONGITUDE, NOON, SIZE, fix, signal
 HOLD = 150 * MS
 
 
-def taken(state: VehicleState, ms: int, **more: frozenset[str]) -> BasicSafetyMessage:
-    return snapshot(state, NOON + ms * MS, stamp=Stamp(b"\1\2\3\4", 7), size=SIZE, **more)
+def taken(state: VehicleState, ms: int, events: frozenset[str] = frozenset()) -> BasicSafetyMessage:
+    stamp = Stamp(b"\1\2\3\4", 7)
+    return snapshot(state, NOON + ms * MS, stamp=stamp, size=SIZE, events=events)
 
 
 def driving(*signals: tuple[str, float, int]) -> VehicleState:
@@ -79,21 +89,40 @@ def test_a_switch_is_as_it_was_then_not_as_it_is_now() -> None:
     assert switch_at([(0, 0.0), (100 * MS, 1.0)], 99 * MS) is False
 
 
-def test_the_newest_fix_of_the_interval_is_the_instant() -> None:
-    state = driving()
-    assert instant(state, NOON + 99 * MS) == NOON
-    assert instant(state, NOON + 100 * MS) == NOON + 100 * MS
-    assert instant(VehicleState(), NOON) == NOON
+def test_the_newest_fix_is_the_instant_while_it_is_fresh() -> None:
+    assert instant(NOON, NOON + 149 * MS) == NOON
+    assert instant(NOON, NOON + 150 * MS) == NOON + 100 * MS
+    assert instant(None, NOON + 7) == NOON + 7
 
 
-def test_instants_rise_whatever_the_receiver_does() -> None:
-    state = VehicleState()
+def test_a_slow_receiver_is_followed_on_the_grid_of_its_epochs() -> None:
+    last = None
     instants = []
-    for tick in range(1, 40):
-        if tick % 3:
-            state.fix(fix(tick * 97 - 60))
-        instants.append(instant(state, NOON + tick * 100 * MS))
-    assert instants == sorted(set(instants))
+    for due in range(80, 980, 100):
+        last = instant(NOON, NOON + due * MS, last)
+        instants.append((last - NOON) // MS)
+    assert instants == list(range(0, 900, 100))
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_instants() -> None:
+    assert instant(NOON, NOON + 80 * MS, NOON + 3600 * SECOND) == NOON
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    steps=st.lists(st.tuples(st.integers(95, 205), st.none() | st.integers(-20, 700)), max_size=60)
+)
+def test_instants_rise_and_never_lie_ahead_whatever_the_receiver_does(
+    steps: list[tuple[int, int | None]],
+) -> None:
+    due, epoch, last = NOON, None, None
+    for step_ms, late_ms in steps:
+        due += step_ms * MS
+        epoch = epoch if late_ms is None else max(epoch or 0, due - late_ms * MS)
+        now = instant(epoch, due, last)
+        assert now <= due
+        assert last is None or now > last
+        last = now
 
 
 def test_at_its_epoch_a_position_is_that_of_the_fix() -> None:
@@ -239,3 +268,27 @@ def test_flags_detected_elsewhere_join_those_of_the_state() -> None:
     state = driving(("lights.hazard", 1.0, 0))
     message = taken(state, 0, events=frozenset({"eventHardBraking"}))
     assert message.events == {"eventHazardLights", "eventHardBraking"}
+
+
+def test_gear_and_lights_are_held_for_ten_seconds_as_cars_send_them_on_change() -> None:
+    state = driving(("gear", 2.0, 0), ("lights.low_beam", 1.0, 0), ("brake.parking", 0.0, 0))
+    late = taken(state, 10_000)
+    assert late.transmission is Transmission.FORWARD
+    assert late.lights == frozenset({"lowBeamHeadlightsOn"})
+    assert late.brakes.auxiliary is Applied.OFF
+    assert taken(state, 10_001).transmission is None
+    assert taken(state, 10_001).lights is None
+
+
+def test_a_controller_that_is_switched_off_is_off() -> None:
+    state = driving(("traction.off", 1.0, 0), ("traction.active", 0.0, 0), ("brake.assist", 1.0, 0))
+    brakes = taken(state, 0).brakes
+    assert (brakes.traction, brakes.stability, brakes.boost) == (Control.OFF, None, Applied.ON)
+
+
+def test_weather_is_known_for_a_minute_and_only_what_the_car_tells() -> None:
+    state = driving(("air.temperature", 280.0, 0), ("wiper.front", 4.0, 0), ("wiper.rear", 0.0, 0))
+    around = surroundings_at(state, NOON)
+    assert around == Surroundings(air_temperature_k=280.0, wiper_front=Wiper.HIGH)
+    assert surroundings_at(state, NOON + 60 * SECOND) == Surroundings(air_temperature_k=280.0)
+    assert surroundings_at(state, NOON + 61 * SECOND) is None

@@ -10,6 +10,7 @@ from agent.bsm.codec import LONGEST, Codec, UndecodableError
 from agent.bsm.message import BasicSafetyMessage
 from agent.bsm.uper import ADDITIONS, Tree
 from agent.errors import ConfigError, MalformedInputError
+from tests.bsm.damage import mutated
 from tests.bsm.layout import framed, packed
 
 
@@ -151,11 +152,20 @@ def test_a_value_of_another_type_is_refused_on_writing(codec: Codec, value: obje
         {"coreData": {}, "partII": None},
         {"coreData": {}, "partII": [3]},
         {"coreData": {}, "partII": [{"partII-Id": "0"}]},
+        {"coreData": {}, "partII": [{"partII-Id": []}]},
+        {"coreData": {}, "partII": [{"partII-Id": 0, "partII-Value": [3]}]},
     ],
 )
 def test_an_incomplete_tree_is_refused(codec: Codec, tree: Tree) -> None:
     with pytest.raises(MalformedInputError):
         codec.encode_tree(tree)
+
+
+def test_what_is_no_tree_at_all_is_refused(codec: Codec) -> None:
+    wrong: list[Any] = [None, 3, b"\0\x14", [("coreData", {})]]
+    for tree in wrong:
+        with pytest.raises(MalformedInputError, match="where a message is expected"):
+            codec.encode_tree(tree)
 
 
 def test_a_member_that_does_not_exist_is_refused_on_writing(codec: Codec) -> None:
@@ -333,19 +343,6 @@ def test_a_message_that_cannot_be_sent_is_refused(
 ) -> None:
     with pytest.raises(MalformedInputError):
         codec.encode_frame(message)
-
-
-def mutated(source: bytes, rng: random.Random) -> bytes:
-    octets = bytearray(source)
-    for _ in range(rng.randint(1, 4)):
-        match rng.randrange(4):
-            case 0 | 1 if octets:
-                octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-            case 2 if octets:
-                del octets[rng.randrange(len(octets)) :]
-            case _:
-                octets[rng.randrange(len(octets) + 1) : 0] = rng.randbytes(rng.randint(1, 5))
-    return bytes(octets)
 
 
 def test_mutated_messages_are_read_whole_or_refused(codec: Codec, public: dict[str, Any]) -> None:

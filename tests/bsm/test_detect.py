@@ -169,3 +169,34 @@ def test_samples_that_are_no_numbers_are_passed_over() -> None:
         detector, [*braking(5.0, 0, 80), bad, *braking(5.0, 120, 200), *braking(0.0, 220, 220)]
     )
     assert event.peak_mps2 == 5.0
+
+
+def test_a_reversing_car_brakes_with_a_positive_acceleration() -> None:
+    detector = HardBraking()
+    detector.update(signal("gear", 3.0, 0))
+    detector.update(signal("speed.vehicle", 4.0, 0))
+    [event] = fed(detector, [*braking(-6.0, 0, 300), *braking(0.0, 320, 340)])
+    assert (event.peak_mps2, event.onset_mps) == (6.0, 4.0)
+
+
+def test_a_reversing_car_that_gains_speed_does_not_brake() -> None:
+    detector = HardBraking()
+    detector.update(signal("gear", 3.0, 0))
+    assert fed(detector, [*braking(6.0, 0, 300), *braking(0.0, 320, 340)]) == []
+
+
+def test_a_speed_with_a_sign_tells_the_direction_without_a_gear() -> None:
+    detector = HardBraking()
+    detector.update(signal("speed.vehicle", -4.0, 0))
+    [event] = fed(detector, [*braking(-6.0, 0, 300), *braking(0.0, 320, 340)])
+    assert event.onset_mps == 4.0
+
+
+def test_a_reverse_braking_shows_in_the_size_of_the_speed() -> None:
+    detector = HardBraking()
+    events = fed(
+        detector,
+        [signal("speed.vehicle", -8.0 + 6.0 * ms / 1000, ms) for ms in range(0, 1200, 20)],
+    )
+    events += [event for event in [detector.finish()] if event]
+    assert len(events) == 1

@@ -1,3 +1,6 @@
+import itertools
+from collections.abc import Callable
+
 import pytest
 
 from agent.bsm.schedule import Schedule
@@ -71,3 +74,49 @@ async def test_a_loop_round_it_ticks_ten_times_a_second() -> None:
 
     assert instants == [NOON + 100 * MS * n for n in range(1, 11)]
     assert clock.now_ns() == NOON + 1000 * MS
+
+
+def followed(arrivals_ms: Callable[[int], int], ticks: int, *, every: int = 1) -> list[int]:
+    """UTC ms of ticks while fix n arrives so many ms after the epoch 100 n ms."""
+    schedule = aligned(NOON, 0)
+    instants = []
+    for number in range(ticks):
+        instants.append((schedule.tick(schedule.due_ns).t_ns - NOON) // MS)
+        if number % every == 0:
+            epoch_ms = instants[-1] // 100 * 100
+            schedule.follow(NOON + (epoch_ms + arrivals_ms(number)) * MS)
+    return instants
+
+
+@pytest.mark.parametrize("arrival_ms", [0, 20, 60, 85, 130])
+def test_ticks_come_a_little_after_the_fixes_from_the_first_on(arrival_ms: int) -> None:
+    instants = followed(lambda _: arrival_ms, 20)
+    assert {instant % 100 for instant in instants[1:]} == {(arrival_ms + 10) % 100}
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_ticks_follow_a_receiver_that_changes_its_pace(every: int) -> None:
+    instants = followed(lambda number: 60 if number < 100 else 85, 1000, every=every)
+    assert instants[-1] % 100 == pytest.approx(95, abs=1)
+
+
+def test_two_ticks_stay_100_ms_apart_within_5_ms_while_they_move() -> None:
+    instants = followed(lambda number: 60 if number < 100 else 15, 300)[1:]
+    steps = [after - before for before, after in itertools.pairwise(instants)]
+    assert 94 <= min(steps) < 100  # whole ms: rounded down
+    assert max(steps) <= 106
+
+
+def test_an_uneven_receiver_moves_a_tick_by_a_part_of_its_unevenness() -> None:
+    schedule = aligned(NOON, 0)
+    schedule.follow(NOON + 90 * MS)
+    before = schedule.due_ns
+    schedule.follow(NOON + 98 * MS)
+    schedule.follow(NOON + 98 * MS)
+    assert schedule.due_ns - before == MS
+
+
+def test_without_a_fix_the_ticks_stay_where_they_are() -> None:
+    schedule = aligned(NOON, 0)
+    schedule.follow(None)
+    assert schedule.due_ns == 100 * MS

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from agent.bsm.state import NAMES, VehicleState
+from agent.bsm.state import LATENCIES, NAMES, VehicleState
 from agent.clock import MS, SECOND
 from agent.privacy import LEVELS
 from tests.bsm.drive import NOON, fix, signal
@@ -67,7 +67,7 @@ def test_history_stays_bounded_and_reaches_half_a_second_back() -> None:
     for ms in range(10_000):
         state.update(signal("yaw.rate", 0.0, ms))
     _, track = state.track("yaw.rate", NOON + 10_000 * MS)
-    assert len(track) == 128
+    assert len(track) == 512
     assert track[-1][0] == NOON + 9_999 * MS
     assert track[-1][0] - track[0][0] >= 500 * MS
 
@@ -97,3 +97,32 @@ def test_the_heading_of_a_reversing_car_points_against_its_course() -> None:
     state.update(signal("gear", 3.0, 0))
     state.fix(fix(0, speed=3.0, course=90.0))
     assert state.heading.deg == 270.0
+
+
+@pytest.mark.parametrize(("origin", "ms"), [("can0", 10), ("vcan1", 10), ("obd", 50)])
+def test_samples_count_from_when_they_were_true(origin: str, ms: int) -> None:
+    state = VehicleState(LATENCIES)
+    state.update(signal("yaw.rate", 0.1, 100, origin))
+    assert list(state.track("yaw.rate", NOON)[1]) == [(NOON + (100 - ms) * MS, 0.1)]
+
+
+def test_a_wrong_clock_is_tied_to_the_epochs_by_the_soonest_fix() -> None:
+    state = VehicleState({"gnss": 60 * MS})
+    for ms, late_ms in ((0, 190), (100, 60), (200, 150)):
+        state.fix(fix(ms, late_ns=-500 * SECOND + late_ms * MS))
+    assert state.shift_ns == pytest.approx(-500 * SECOND, abs=MS)
+
+
+def test_a_clock_that_is_set_right_meanwhile_is_believed() -> None:
+    state = VehicleState()
+    state.fix(fix(0, late_ns=-500 * SECOND))
+    state.fix(fix(100, late_ns=60 * MS))
+    assert state.shift_ns == 0
+
+
+def test_a_change_of_a_light_is_remembered_with_its_time() -> None:
+    state = VehicleState()
+    state.update(signal("lights.fog", 0.0, 0))
+    assert state.changed_ns("lights.fog") is None
+    state.update(signal("lights.fog", 1.0, 30))
+    assert state.changed_ns("lights.fog") == NOON + 30 * MS

@@ -14,7 +14,7 @@ from agent.bsm.message import (
     Transmission,
     Wheel,
 )
-from agent.bsm.wire import EVENTS, LIGHTS
+from agent.bsm.namedbits import EVENTS, LIGHTS
 from tests.bsm.layout import packed
 
 NOTHING = BasicSafetyMessage(msg_count=1, temporary_id=bytes(4))
@@ -37,8 +37,8 @@ messages = st.builds(
         auxiliary=applied,
     ),
     yaw_rate_radps=st.just(0.0),
-    events=st.frozensets(st.sampled_from(EVENTS)),
-    lights=st.none() | st.frozensets(st.sampled_from(LIGHTS), min_size=1),
+    events=st.frozensets(st.sampled_from(EVENTS.order)),
+    lights=st.none() | st.frozensets(st.sampled_from(LIGHTS.order), min_size=1),
 )
 
 

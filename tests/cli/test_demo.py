@@ -16,6 +16,8 @@ KEYS = {
     "bsms_sent",
     "bsms_heard",
     "bsm_lateness_ms_max",
+    "bsm_ticks_late",
+    "bsm_ticks_skipped",
     "events",
     "blocks",
     "parcels_registered",

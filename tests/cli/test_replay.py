@@ -112,3 +112,21 @@ def test_a_speed_that_is_no_number_is_refused(cli: Cli, tmp_path: Path) -> None:
     result = cli("replay", log, "--speed", "fast")
     assert result.code == 2
     assert "fast" in result.complaint
+
+
+@needs_shared
+@pytest.mark.parametrize(("factor", "doubted"), [("(0.15, 0)", 0), ("(-0.15, 0)", 1)])
+def test_an_acceleration_of_the_wrong_sign_is_told_in_one_line(
+    cli: Cli, tmp_path: Path, factor: str, doubted: int
+) -> None:
+    drive = SHARED / "data" / "can" / "subaru-wrx-sti"
+    text = (drive / "sample_can_spec.dbc").read_text(encoding="utf-8")
+    dbc = tmp_path / "car.dbc"
+    dbc.write_text(text.replace("56|8@1- (0.15, 0)", f"56|8@1- {factor}"), encoding="utf-8")
+
+    result = cli("replay", drive / "can_sample.first30s.log.gz", "--dbc", dbc)
+
+    lines = [line for line in result.err.splitlines() if "doubted" in line]
+    assert len(lines) == doubted
+    assert all(line.startswith("acceleration.longitudinal is doubted") for line in lines)
+    assert result.code == 0
