@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.clock import SECOND, Clock
-from agent.errors import StoreError
+from agent.errors import SealError, StoreError
 from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
@@ -17,6 +17,7 @@ from agent.wallet.keys import Keys, create_keys, load_keys
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys
 
+SEGMENTS = "segments.db"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STUCK_NS = 10 * SECOND
 """A writer that hangs in one commit for so long is not healthy."""
@@ -61,9 +62,9 @@ def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
     """
     with ExitStack() as stack:
         log = stack.enter_context(SqliteLog.open(state, create=True))
-        keys = _keys(state / "keys")
+        keys = _keys(state / "keys", begun=log.head().seq > 0)
         segments = stack.enter_context(
-            SegmentKeys(state / "keys" / "segments.db", keys.owner.public, clock)
+            SegmentKeys(state / "keys" / SEGMENTS, keys.owner.public, clock)
         )
         writer = LogWriter(log, clock, wait=wait)
         stack.callback(writer.close)
@@ -79,8 +80,14 @@ def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
         journal.write(AgentStopped("finished"))
 
 
-def _keys(directory: Path) -> Keys:
-    return load_keys(directory) if (directory / "owner.key").exists() else create_keys(directory)
+def _keys(directory: Path, *, begun: bool) -> Keys:
+    """Those of the directory; new ones for a new log alone, or its sealed events were lost."""
+    if not begun and not (directory / "owner.key").exists():
+        return create_keys(directory)
+    keys = load_keys(directory)
+    if begun and not (directory / SEGMENTS).exists():
+        raise SealError(f"{directory / SEGMENTS} is missing: what was sealed cannot be opened")
+    return keys
 
 
 def _boot_id() -> str:

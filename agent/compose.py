@@ -15,7 +15,7 @@ from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.clock import Clock
 from agent.config import BusConfig, Config, RadioConfig, host_and_port
-from agent.errors import ConfigError, StoreError
+from agent.errors import ConfigError, StoreError, UsageError
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.obd.bus import open_bus
 from agent.obd.dbc import Dbc, load_dbc
@@ -43,7 +43,7 @@ def resource(package: str, name: str) -> str:
 def codec() -> Codec:
     """The J2735 codec of our own module, compiled now so that no tick has to wait for it."""
     module = Codec(files("agent.asn1").joinpath("J2735.asn").read_text("utf-8"))
-    assert module.types
+    _ = module.types
     return module
 
 
@@ -75,7 +75,7 @@ def decoder(dbcs: Sequence[str]) -> tuple[Decoder, list[str]]:
         loaded.setdefault(channel, []).append(dbc)
     unbound = loaded.pop("", [])
     if unbound and loaded:
-        raise ConfigError("either every DBC file has a channel (CHANNEL=FILE) or none has")
+        raise UsageError("either every DBC file has a channel (CHANNEL=FILE) or none has")
     return Decoder(loaded or unbound, profiles), complaints
 
 
@@ -92,7 +92,7 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
     if scheme == "replay":
         file = LogFile(name)
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
-        return [Source(bus.uri, feed, finite=True)]
+        return [Source(f"replay:{file.path.name}", feed, finite=True)]
     sources = [
         Source(
             bus.uri,

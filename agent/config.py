@@ -121,7 +121,7 @@ def _table(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
@@ -144,8 +144,16 @@ def _check_addresses(path: Path, config: Config) -> None:
         except ValueError:
             raise ConfigError(f"{path}: {key} = {text!r}: HOST:PORT, port 1 to 65535") from None
     for key, url in _urls(config):
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        if not _is_web_address(url):
             raise ConfigError(f"{path}: {key} = {url!r}: an http or https address")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its pair, a port that is no number
+        return False
 
 
 def _sockets(config: Config) -> list[tuple[str, str]]:

@@ -82,6 +82,7 @@ class ObdFeed:
     def __init__(self, poller: Poller) -> None:
         self.taken = 0
         self._poller = poller
+        self._lost = 0
 
     @property
     def broken(self) -> int:
@@ -90,10 +91,21 @@ class ObdFeed:
     async def deliveries(self) -> AsyncIterator[Delivery]:
         async for reading in self._poller.readings():
             self.taken += 1
-            yield partial(_deliver_reading, reading)
+            yield partial(self._deliver, reading)
 
     def close(self) -> None:
         """The poller stops its thread when the iteration ends."""
+
+    def _deliver(self, reading: ObdReading, recorder: Recorder) -> None:
+        if reading.signals:
+            recorder.signals(reading.signals)
+        if reading.dtcs is not None:
+            recorder.codes(reading.dtcs)
+        if reading.vin is not None:
+            recorder.vin(reading.vin, "obd")
+        if self._poller.lost > self._lost:
+            recorder.lost("readings", self._poller.lost - self._lost, "obd: more than we take")
+            self._lost = self._poller.lost
 
 
 def deliver_frames(
@@ -103,12 +115,3 @@ def deliver_frames(
     for vin in finder.feed(frames):
         recorder.vin(vin, frames[0].channel)
     recorder.signals(decoder.decode(frames))
-
-
-def _deliver_reading(reading: ObdReading, recorder: Recorder) -> None:
-    if reading.signals:
-        recorder.signals(reading.signals)
-    if reading.dtcs is not None:
-        recorder.codes(reading.dtcs)
-    if reading.vin is not None:
-        recorder.vin(reading.vin, "obd")

@@ -140,22 +140,22 @@ class Service:
         """Read a source for as long as it gives; `tried` is set when it was opened or not."""
         wait_s = FIRST_WAIT_S
         while True:
-            try:
-                feed = await _opened(source)
-                tried.set()
-                took = await self._read_once(source, feed)
-            except SourceLostError as error:
-                tried.set()
-                _log.warning("source lost", uri=source.uri, reason=str(error), again_in_s=wait_s)
-            else:
-                if source.finite:
-                    return
-                wait_s = FIRST_WAIT_S if took else wait_s
+            came, reason = await self._read_once(source, tried)
+            if source.finite:
+                return
+            wait_s = FIRST_WAIT_S if came else wait_s
+            _log.warning("source lost", uri=source.uri, reason=reason, again_in_s=wait_s)
             await self._clock.sleep_until(self._clock.mono_ns() + int(wait_s * SECOND))
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
 
-    async def _read_once(self, source: Source, feed: Feed) -> bool:
-        """Read one opening of the source to its end; whether anything came. Always closes it."""
+    async def _read_once(self, source: Source, tried: asyncio.Event) -> tuple[bool, str]:
+        """Read one opening to its end; whether anything came, and why it ended. Closes it."""
+        try:
+            feed = await _opened(source)
+        except SourceLostError as error:
+            return False, str(error)
+        finally:
+            tried.set()
         self._journal.write(InputOpened(source.uri))
         reason = "ended"
         try:
@@ -163,14 +163,13 @@ class Service:
                 deliver(self._recorder)
         except SourceLostError as error:
             reason = str(error)
-            raise
         except asyncio.CancelledError:
             reason = "stopped"
             raise
         finally:
             feed.close()
             self._journal.write(InputClosed(source.uri, feed.taken, feed.broken, reason))
-        return feed.taken > 0
+        return feed.taken > 0, reason
 
     async def _tick(self) -> None:
         clock, schedule = self._clock, self.schedule
@@ -204,8 +203,12 @@ class Service:
         self._recorder.made(message, on_air=on_air)
 
     async def _hear(self, radio: Radio) -> None:
+        dropped = 0
         async for payload in radio.heard():
             self._recorder.heard(payload)
+            if radio.dropped > dropped:
+                self._recorder.lost("messages", radio.dropped - dropped, "radio: more than we take")
+                dropped = radio.dropped
 
     async def _repeat(self, job: Callable[[], Coroutine[Any, Any, object]], every_s: float) -> None:
         while True:

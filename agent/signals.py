@@ -7,9 +7,6 @@ Axes and signs are those of ISO 8855: x forward, y to the left, z up, so a left 
 positive yaw rate, steering angle and lateral acceleration.
 """
 
-from collections.abc import AsyncIterator
-from typing import Protocol
-
 import msgspec
 
 
@@ -25,14 +22,3 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     value: float
     t_ns: int
     origin: str
-
-
-class SignalSource(Protocol):
-    """Yields signals in the order the car sent them, in batches.
-
-    The iterator ends where a recording ends; on a live car it does not end.
-    Raises SourceLostError when the connection is gone. A frame that cannot be
-    decoded is counted by the source and skipped, never raised.
-    """
-
-    def batches(self) -> AsyncIterator[list[Signal]]: ...

@@ -5,6 +5,7 @@ request, decision and transaction becomes an event before and after the far side
 the log tells who was let in, when, and by whom.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
@@ -94,7 +95,7 @@ class Trade:
         tx_hash = await self._ledger.grant(request.parcel_id, request.buyer_address, custody)
         event = ConsentGranted(request.parcel_id, request.buyer_address, by, tx_hash)
         self._journal.write(event)
-        self._journal.flush()
+        await asyncio.to_thread(self._journal.flush)
         return tx_hash
 
     def refuse(self, request: Request, *, by: str) -> None:
@@ -106,5 +107,5 @@ class Trade:
         """Take a grant back. What the buyer opened before cannot be recalled."""
         tx_hash = await self._ledger.revoke(parcel_id, buyer)
         self._journal.write(ConsentRevoked(parcel_id, buyer, tx_hash))
-        self._journal.flush()
+        await asyncio.to_thread(self._journal.flush)
         return tx_hash

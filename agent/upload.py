@@ -10,12 +10,19 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import cbor2
+import msgspec
+import structlog
 
 from agent.errors import StoreError
-from agent.events import ParcelRegistered
+from agent.events import (
+    ConsentGranted,
+    ConsentRefused,
+    ConsentRequested,
+    ConsentRevoked,
+    ParcelRegistered,
+)
 from agent.eventstore.log import EventLog, Recorded
 from agent.parcel.chunk import build, open_parcel
 from agent.parcel.series import Row
@@ -25,9 +32,22 @@ from agent.wallet.custody import unwrap, wrap
 from agent.wallet.envelope import encrypt
 from agent.wallet.keys import Opener
 
+_log = structlog.get_logger()
+
 PARCEL_EVENTS = 20_000
 PARCEL_BYTES = 8 * 1024 * 1024
 """A parcel is cut at the first of these; our choice, so that a Pi builds one in 100 MB."""
+NOT_IN_PARCELS = frozenset(
+    event.kind
+    for event in (
+        ParcelRegistered,
+        ConsentRequested,
+        ConsentGranted,
+        ConsentRefused,
+        ConsentRevoked,
+    )
+)
+"""The wallet's own books: no buyer's business, and a parcel of receipts would need a receipt."""
 OUTBOX_ID = "00" * 5
 """Stands for the parcel id in the custody of a body that has none yet."""
 
@@ -54,6 +74,21 @@ class Market(Protocol):
 
 Open = Callable[[Level, str, bytes], bytes]
 """(level, kind, sealed payload) -> payload in clear. Raises SealError."""
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """A body in the outbox. key: its data key, wrapped for the owner under OUTBOX_ID."""
+
+    level: Level
+    first: int
+    last: int
+    root: bytes
+    body: bytes
+    key: bytes
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Waiting)
 
 
 class Uploader:
@@ -112,15 +147,9 @@ class Uploader:
             previous=self._root[level],
         )
         body, data_key = encrypt(plain, level=level, header=b"")
-        entry = {
-            "level": int(level),
-            "first": first,
-            "last": last,
-            "root": open_parcel(plain).root,
-            "body": body,
-            "key": wrap(data_key, self._key.public, parcel_id=OUTBOX_ID, level=level),
-        }
-        return _write(self._outbox / f"lv{level}-{first:012d}.parcel", cbor2.dumps(entry))
+        key = wrap(data_key, self._key.public, parcel_id=OUTBOX_ID, level=level)
+        entry = Waiting(level, first, last, open_parcel(plain).root, body, key)
+        return _write(self._outbox / f"lv{level}-{first:012d}.parcel", _ENCODER.encode(entry))
 
     def _rows(self, level: Level, first: int, head: int) -> tuple[list[Row], int]:
         rows: list[Row] = []
@@ -130,7 +159,7 @@ class Uploader:
             if event.seq > head or len(rows) >= PARCEL_EVENTS or size >= PARCEL_BYTES:
                 last = event.seq - 1
                 break
-            if event.level == level:
+            if event.level == level and event.kind not in NOT_IN_PARCELS:
                 rows.append(self._row(event))
                 size += len(event.payload)
         return rows, last
@@ -144,8 +173,8 @@ class Uploader:
 
     async def _send(self, path: Path) -> ParcelRegistered:
         entry = _read(path)
-        level = Level(entry["level"])
-        data_key = unwrap(entry["key"], self._key, parcel_id=OUTBOX_ID, level=level)
+        level = entry.level
+        data_key = unwrap(entry.key, self._key, parcel_id=OUTBOX_ID, level=level)
         custody = b""
 
         def custody_for(parcel_id: str) -> bytes:
@@ -155,17 +184,17 @@ class Uploader:
 
         head = self._log.head()
         extra = {"amo-agent": 1, "level": int(level), "head_seq": head.seq, "head": head.hash.hex()}
-        answer = await self._market.register(entry["body"], custody_for, extra)
+        answer = await self._market.register(entry.body, custody_for, extra)
         receipt = ParcelRegistered(
             answer.parcel_id,
             int(level),
-            entry["first"],
-            entry["last"],
-            len(entry["body"]),
+            entry.first,
+            entry.last,
+            len(entry.body),
             answer.tx_hash,
             answer.height,
             custody,
-            entry["root"],
+            entry.root,
         )
         self._journal.write(receipt)
         await asyncio.to_thread(self._journal.flush)
@@ -173,13 +202,23 @@ class Uploader:
         return receipt
 
     def _unsent(self) -> list[Path]:
-        """Bodies that a crash left behind; those whose receipt is in the log are done."""
-        paths = sorted(self._outbox.glob("*.parcel"))
-        for path in paths:
-            entry = _read(path)
-            if entry["last"] <= self._through[Level(entry["level"])]:
+        """Bodies that a crash left behind, but those whose receipt is in the log already.
+
+        A file that cannot be read is set aside: its range is packed again from the log.
+        """
+        unsent = []
+        for path in sorted(self._outbox.glob("*.parcel")):
+            try:
+                entry = _read(path)
+            except StoreError as error:
+                _log.warning("outbox file set aside", reason=str(error))
+                path.rename(path.with_suffix(".broken"))
+                continue
+            if entry.last <= self._through[entry.level]:
                 path.unlink()
-        return [path for path in paths if path.exists()]
+            else:
+                unsent.append(path)
+        return unsent
 
     def _sent(self, path: Path, receipt: ParcelRegistered) -> None:
         self._count(receipt)
@@ -205,11 +244,8 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Waiting:
     try:
-        entry = cbor2.loads(path.read_bytes())
-    except (OSError, cbor2.CBORDecodeError) as error:
+        return _DECODER.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
         raise StoreError(f"{path}: cannot be read back: {error}") from error
-    if not isinstance(entry, dict):
-        raise StoreError(f"{path}: not a parcel of ours")
-    return entry

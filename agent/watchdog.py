@@ -3,6 +3,10 @@
 import os
 import socket
 
+import structlog
+
+_log = structlog.get_logger()
+
 
 class SystemdWatchdog:
     """sd_notify(3) over the socket that systemd names; silent where there is none."""
@@ -23,5 +27,9 @@ class SystemdWatchdog:
     def _say(self, message: bytes) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.sendto(message, self._address)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.sendto(message, self._address)
+        except OSError as error:
+            _log.warning("nobody listens at NOTIFY_SOCKET", reason=str(error))
+            self._address = ""

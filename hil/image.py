@@ -47,6 +47,7 @@ SOURCES = ("agent", "asn1", "dbc", "setup.cfg", "pyproject.toml", "README.md", "
 UNITS = {
     "systemd/amo-agent.service": "etc/systemd/system/amo-agent.service",
     "systemd/80-can0.network": "etc/systemd/network/80-can0.network",
+    "systemd/90-amo-agent.conf": "etc/sysctl.d/90-amo-agent.conf",
     "hil/guest.service": "etc/systemd/system/guest.service",
     "hil/guest.py": "opt/guest.py",
 }

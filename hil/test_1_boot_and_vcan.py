@@ -7,18 +7,24 @@ from pathlib import Path
 import cantools
 import pytest
 
+from agent.obd.kernelqueue import WANTED_BYTES
 from hil.image import Image
 from hil.rig import Result, Step, run
 
 ROOT = Path(__file__).parent.parent
+NAMES_SERVER = ROOT / "hil" / "names.py"
 SHARED = ROOT.parent / "shared" / "data"
 RAV4_LOG = SHARED / "can" / "toyota-rav4-2018-08-02" / "can.log.gz"
 RAV4_DBC = SHARED / "dbc" / "opendbc" / "toyota_new_mc_pt_generated.dbc"
 RAV4_FRAMES = 5_000
-"""About 6 s of the drive, at its own pace: more than an emulated machine can take."""
+"""About 6 s of the drive, at its own pace."""
 OWN_FRAMES = 1_000
 FLOOD_TIMES = 5
 """How often the own log is sent again as fast as the machine can."""
+STALL_TIMES = 30
+"""And while the agent stands still: more than the kernel's queue holds."""
+LAST_FRAMES = 400
+"""Sent while it stands still, right before the stop: one batch, which it still takes."""
 STATE = "/var/lib/amo-agent"
 
 OWN_BUS = """
@@ -26,10 +32,17 @@ OWN_BUS = """
 uri = "can:vcan0"
 dbc = ["/usr/share/amo-agent/dbc/simcar.dbc"]
 """
-FLOODED_BUS = """
+OTHER_BUSES = """
 [[bus]]
 uri = "can:vcan2"
+
+[[bus]]
+uri = "can:vcan3"
+
+[[bus]]
+uri = "can:vcan4"
 """
+"""One is flooded, one is missed while the agent stands still, one goes down then."""
 RAV4_BUS = """
 [[bus]]
 uri = "can:vcan1"
@@ -40,11 +53,20 @@ VEHICLE = """
 width_m = 1.85
 length_m = 4.6
 """
+UPLOAD = """
+[upload]
+rpc = ["http://node.example:26657"]
+storage = "http://node.example:26657"
+every_s = 20
+"""
 
 PREPARE = """
 set -e
 modprobe vcan
-for bus in vcan0 vcan1 vcan2; do ip link add dev $bus type vcan; ip link set $bus up; done
+for bus in vcan0 vcan1 vcan2 vcan3 vcan4; do
+    ip link add dev $bus type vcan
+    ip link set $bus up
+done
 install -D -m 644 agent.toml /etc/amo-agent/agent.toml
 if [ -f rav4.dbc ]; then install -m 644 rav4.dbc /usr/share/amo-agent/dbc/; fi
 """
@@ -54,20 +76,44 @@ if [ -f rav4.log ]; then canplayer -I rav4.log vcan1=can0 & fi
 wait
 sleep 3
 """
+NAMES = """
+set -e
+echo nameserver 127.0.0.1 > /etc/resolv.conf
+systemd-run --quiet python3 /job/names.py
+systemd-run --quiet --unit=node python3 -u -m http.server --bind 127.0.0.1 26657
+"""
+STALL = f"""
+systemctl kill -s STOP amo-agent
+for bus in vcan3 vcan4; do canplayer -t -l {STALL_TIMES} -I own.log $bus=can0; done
+ip link set vcan4 down
+systemctl kill -s CONT amo-agent
+sleep 15
+"""
+LAST = f"""
+systemctl kill -s STOP amo-agent
+head -n {LAST_FRAMES} own.log > last.log
+canplayer -t -I last.log vcan0=can0
+"""
 STEPS = (
+    Step("booted", "cut -d ' ' -f 1 /proc/uptime"),
     Step("interface", "ip -details -json link show can0"),
+    Step("limit", "cat /proc/sys/net/core/rmem_max"),
     Step("prepare", PREPARE),
+    Step("names", NAMES),
     Step("start", "systemctl start amo-agent", limit_s=150),
     Step("running", "systemctl show -p ActiveState,NRestarts,User amo-agent"),
     Step("opened", "ls -ld /var/lib/private/amo-agent; stat -c %a /var/lib/private/amo-agent"),
     Step("replay", REPLAY, limit_s=120),
     Step("flood", f"canplayer -t -l {FLOOD_TIMES} -I own.log vcan2=can0; sleep 5", limit_s=120),
+    Step("stall", STALL, limit_s=120),
+    Step("last", LAST),
     Step("carried", "ip -s -json link show type vcan"),
     Step("stop", "systemctl stop amo-agent"),
     Step("stopped", "systemctl show -p Result,ExecMainStatus,NRestarts amo-agent"),
     Step("verify", f"amo-agent log verify {STATE} --json", limit_s=150),
     Step("closed", f"amo-agent log show {STATE} --kind input-closed --json", limit_s=150),
     Step("lost", f"amo-agent log show {STATE} --kind input-lost --json", limit_s=150),
+    Step("node", "journalctl -u node -o cat --no-pager"),
     Step("journal", "journalctl -u amo-agent -o cat --no-pager -n 100"),
 )
 
@@ -94,11 +140,13 @@ def rav4_log() -> bytes:
 
 @pytest.fixture(scope="module")
 def drive(machine: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    files = {"agent.toml": (OWN_BUS + FLOODED_BUS + VEHICLE).encode(), "own.log": own_log()}
+    config = OWN_BUS + OTHER_BUSES + VEHICLE + UPLOAD
+    files = {"own.log": own_log(), "names.py": NAMES_SERVER.read_bytes()}
     if RAV4_LOG.exists():
-        files["agent.toml"] = (OWN_BUS + FLOODED_BUS + RAV4_BUS + VEHICLE).encode()
+        config += RAV4_BUS
         files["rav4.dbc"] = RAV4_DBC.read_bytes()
         files["rav4.log"] = rav4_log()
+    files["agent.toml"] = config.encode()
     return run(machine, STEPS, files, tmp_path_factory.mktemp("drive"), limit_s=600)
 
 
@@ -121,11 +169,9 @@ def frames_carried(drive: dict[str, Result], bus: str) -> int:
 
 
 def frames_taken(drive: dict[str, Result], bus: str) -> int:
-    """Frames of one bus, as the agent itself wrote into its log when it closed it."""
+    """Frames of one bus, as the agent itself wrote into its log whenever it closed it."""
     closed = map(json.loads, output(drive["closed"]).splitlines())
-    (taken,) = (event["taken"] for event in closed if event["uri"] == bus)
-    assert isinstance(taken, int)
-    return taken
+    return sum(event["taken"] for event in closed if event["uri"] == bus)
 
 
 def frames_lost(drive: dict[str, Result], bus: str) -> int:
@@ -166,14 +212,35 @@ def test_log_of_the_drive_verifies(drive: dict[str, Result]) -> None:
 
 
 def test_every_frame_of_a_quiet_bus_was_taken(drive: dict[str, Result]) -> None:
-    assert frames_carried(drive, "vcan0") == OWN_FRAMES, drive["replay"]
-    assert frames_taken(drive, "can:vcan0") == OWN_FRAMES
+    assert frames_carried(drive, "vcan0") == OWN_FRAMES + LAST_FRAMES, drive["replay"]
+    assert frames_lost(drive, "can:vcan0") == 0
+    assert frames_taken(drive, "can:vcan0") == OWN_FRAMES + LAST_FRAMES
 
 
-def test_what_a_flood_cost_is_in_the_log_to_the_frame(drive: dict[str, Result]) -> None:
-    carried = frames_carried(drive, "vcan2")
-    assert carried == OWN_FRAMES * FLOOD_TIMES, drive["flood"]
-    assert frames_taken(drive, "can:vcan2") + frames_lost(drive, "can:vcan2") == carried
+def test_kernel_grants_the_queue_the_agent_wants(drive: dict[str, Result]) -> None:
+    assert int(output(drive["limit"])) == WANTED_BYTES
+    assert "short queue" not in output(drive["journal"])
+
+
+def test_flood_fits_into_the_queue_and_is_taken_to_the_frame(drive: dict[str, Result]) -> None:
+    assert frames_carried(drive, "vcan2") == OWN_FRAMES * FLOOD_TIMES, drive["flood"]
+    assert frames_lost(drive, "can:vcan2") == 0
+    assert frames_taken(drive, "can:vcan2") == OWN_FRAMES * FLOOD_TIMES
+
+
+@pytest.mark.parametrize("bus", ["vcan3", "vcan4"])
+def test_what_the_kernel_dropped_is_in_the_log_to_the_frame(
+    bus: str, drive: dict[str, Result]
+) -> None:
+    carried = frames_carried(drive, bus)
+    assert carried == OWN_FRAMES * STALL_TIMES, drive["stall"]
+    lost = frames_lost(drive, f"can:{bus}")
+    assert lost > 0
+    assert frames_taken(drive, f"can:{bus}") + lost == carried
+
+
+def test_host_names_resolve_under_the_unit(drive: dict[str, Result]) -> None:
+    assert "POST" in output(drive["node"]), drive["journal"]
 
 
 def test_every_frame_of_a_recorded_drive_was_taken_or_its_loss_is_in_the_log(

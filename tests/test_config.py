@@ -73,6 +73,19 @@ def test_an_endpoint_that_is_not_http_is_refused(tmp_path: Path) -> None:
     assert "upload.rpc = 'ftp://127.0.0.1'" in refused(tmp_path, text)
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://h:x", "http://h:0", "http://", "//h"])
+def test_an_address_that_cannot_be_one_is_refused(url: str, tmp_path: Path) -> None:
+    text = GOOD + f'[upload]\nrpc = ["{url}"]\nstorage = "http://h"\n'
+    assert f"upload.rpc = '{url}'" in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 20_000, "a = " + "9" * 5_000, "\x00", "a = 1\na = 2"]
+)
+def test_hostile_toml_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    assert "agent.toml" in refused(tmp_path, text)
+
+
 def test_a_level_the_white_paper_does_not_have_is_refused(tmp_path: Path) -> None:
     text = GOOD + '[upload]\nrpc = ["http://h"]\nstorage = "http://h"\nlevels = [7]\n'
     assert "upload.levels[0] = 7" in refused(tmp_path, text)

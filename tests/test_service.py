@@ -122,6 +122,22 @@ async def test_a_source_that_is_lost_is_opened_again_with_growing_waits(parts: A
     assert set(lost[:4]) == {"unplugged"}
 
 
+async def test_a_source_that_gave_something_is_opened_again_soon(parts: Archive) -> None:
+    stop = asyncio.Event()
+    opened_so_far: list[Feed] = []
+
+    def open_() -> Feed:
+        opened_so_far.append(Feed([fix(len(opened_so_far))], breaks=True))
+        if len(opened_so_far) == 4:
+            stop.set()
+        return opened_so_far[-1]
+
+    with capture_logs() as lines:
+        await asyncio.wait_for(service(parts, Source("can:can0", open_)).run(stop), 5)
+
+    assert {line["again_in_s"] for line in lines} == {1.0}
+
+
 async def test_one_source_that_is_gone_does_not_stop_another(parts: Archive) -> None:
     def gone() -> Feed:
         raise SourceLostError("no such device")

@@ -14,8 +14,8 @@ from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
 from agent.clock import ManualClock, SystemClock
 from agent.compose import trade, uploader
-from agent.errors import RemoteError, StoreError
-from agent.events import DtcSet, ParcelRegistered, PositionFixed, decode
+from agent.errors import RemoteError
+from agent.events import ConsentGranted, DtcSet, ParcelRegistered, PositionFixed, decode
 from agent.parcel.chunk import open_parcel
 from agent.privacy import Level
 from agent.wallet.address import address
@@ -102,11 +102,31 @@ async def test_nothing_is_sent_twice(parts: Archive) -> None:
     write_some(parts)
     outward = uploader(parts, shelf)
     [first] = await outward.once([Level.LV3])
+    parts.journal.write(DtcSet("P0A80", "7E8"))
 
     [second] = await outward.once([Level.LV3])
 
     assert second.first_seq == first.last_seq + 1
-    assert shelf.opened(parts, second) == [("parcel-registered/1", 1)]
+    assert shelf.opened(parts, second) == [("dtc-set/1", 1)]
+
+
+async def test_a_car_that_records_nothing_uploads_nothing(parts: Archive) -> None:
+    shelf = Shelf()
+    outward = uploader(parts, shelf)
+    await outward.once(list(Level))
+
+    later = [await outward.once(list(Level)) for _ in range(3)]
+
+    assert later == [[], [], []]
+
+
+async def test_the_wallets_own_books_are_in_no_parcel(parts: Archive) -> None:
+    shelf = Shelf()
+    parts.journal.write(ConsentGranted("AB", "CD", "owner", "EF"))
+
+    [receipt] = await uploader(parts, shelf).once([Level.LV3])
+
+    assert shelf.opened(parts, receipt) == [("agent-started/1", 1)]
 
 
 async def test_a_restart_goes_on_behind_the_last_receipt(tmp_path: Path) -> None:
@@ -116,6 +136,7 @@ async def test_a_restart_goes_on_behind_the_last_receipt(tmp_path: Path) -> None
         [before] = await uploader(parts, shelf).once([Level.LV3])
 
     with archive(tmp_path / "state", ManualClock(START_NS), wait=True) as parts:
+        parts.journal.write(DtcSet("P0A80", "7E8"))
         [after] = await uploader(parts, shelf).once([Level.LV3])
         manifest = open_parcel(decrypt(shelf.bodies[after.parcel_id], _key(parts, after))).manifest
 
@@ -177,7 +198,7 @@ async def test_a_body_whose_receipt_is_in_the_log_is_not_sent_again(parts: Archi
 
     receipts = await uploader(parts, shelf).once([Level.LV3])
 
-    assert [receipt.first_seq for receipt in receipts] != [1]
+    assert receipts == []
     assert waiting(parts) == []
 
 
@@ -191,11 +212,17 @@ async def test_a_half_written_body_is_never_sent(parts: Archive) -> None:
     assert not [body for body in shelf.bodies.values() if b"half of" in body]
 
 
-async def test_a_broken_body_in_the_outbox_is_an_error_that_names_it(parts: Archive) -> None:
+@pytest.mark.parametrize("broken", [b"\xff not a parcel", b"\xa1\x61\x61\x01", b""])
+async def test_a_broken_body_in_the_outbox_is_set_aside_and_packed_again(
+    broken: bytes, parts: Archive
+) -> None:
     outward = uploader(parts, Shelf())
-    (parts.state / "outbox" / "lv3-000000000001.parcel").write_bytes(b"\xff not a parcel")
-    with pytest.raises(StoreError, match="lv3-000000000001"):
-        await outward.once([Level.LV3])
+    (parts.state / "outbox" / "lv3-000000000001.parcel").write_bytes(broken)
+
+    [receipt] = await outward.once([Level.LV3])
+
+    assert receipt.first_seq == 1
+    assert waiting(parts) == ["lv3-000000000001.broken"]
 
 
 async def test_a_receipt_is_durable_before_the_body_leaves_the_outbox(parts: Archive) -> None:

@@ -8,10 +8,14 @@ class Radio(Protocol):
     """Broadcasts and hears payloads on one channel. It does not know what a BSM is.
 
     max_payload: octets
+    dropped:     payloads that were heard and that nobody took in time
     """
 
     @property
     def max_payload(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
 
     async def send(self, payload: bytes) -> None:
         """Return when the payload is queued on the air interface.

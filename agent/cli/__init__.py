@@ -6,7 +6,9 @@ module is imported when the command is called, so that `--help` is quick on a sm
 
 import importlib
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -60,11 +62,11 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; an error is one line on stderr."""
+    with suppress(ValueError):  # not the main thread: then nobody sends us signals
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = group.main(args=arguments, prog_name="amo-agent", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        code = EXIT_USAGE
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except (click.ClickException, UsageError) as error:
         code = _say(error, EXIT_USAGE)
     except ConfigError as error:
@@ -76,7 +78,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    sys.exit(code or 0)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _say(error, EXIT_USAGE)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """As click's own main, which would turn a closed pipe into the exit code of a failure."""
+    try:
+        with group.make_context("amo-agent", list(arguments)) as context:
+            group.invoke(context)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_USAGE
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    return 0
 
 
 def _say(error: Exception, code: int) -> int:

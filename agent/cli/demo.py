@@ -6,6 +6,7 @@ the real agent. Exit 0 only if every part of it held.
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import click
 from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.cli.neighbour import Neighbour
-from agent.cli.replay import peak_memory_bytes, place, project, recorded
+from agent.cli.replay import NO_SIZE, peak_memory_bytes, place, project, recorded
 from agent.cli.report import write_report
 from agent.cli.sale import Sale, sell
 from agent.cli.show import bar, figures, log_to_stderr
@@ -48,20 +49,27 @@ VIN = "KMHAMXAG0NU000001"
 """Of the simulated car; no real one has it."""
 SIZE = VehicleSize(1.83, 4.47)
 SECONDS = 30.0
+BSM_RATE = 10
+BSM_SHARE = 0.83  # of a message every 100 ms; a desk may be busy, a car may not
 DRAIN_S = 2.0
 """How long the last frames may take from the car to the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What the drive gave. frames: read from the bus; lost: of those the car sent."""
+    """What the drive gave.
+
+    frames: read from the bus; lost: of those the car sent; heard_by_other: messages of ours
+    bsms_due: messages that a car which knows where it is should have sent, at the least
+    """
 
     frames: int
     lost: int
-    spoken_to: int
+    heard_by_other: int
     lateness_ms_max: float
     ticks_late: int
     ticks_skipped: int
+    bsms_due: int
 
 
 @click.command()
@@ -89,15 +97,17 @@ def command(
     log_to_stderr()
     if path is None and (dbcs or nmea):
         raise UsageError("--dbc and --nmea go with --log: they describe a recorded drive")
-    if report is not None and not os.access(report.parent, os.W_OK):
-        raise UsageError(f"{report}: cannot be written there")
+    if seconds is not None and not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds}: a number from 1 to 86400")
+    if report is not None and (report.is_dir() or not os.access(report.parent, os.W_OK)):
+        raise UsageError(f"{report}: a page cannot be written there")
     file = None if path is None else LogFile(path)
     fixes = None if nmea is None else NmeaFile(Path(nmea))
     clock: Clock = SystemClock() if file is None else RecordedClock(file.start_ns or 0)
     decode, complaints = decoder(dbcs if file else [resource("agent.dbc", "simcar.dbc")])
     with place(state) as directory:
         with archive(directory, clock, wait=False) as parts:
-            core = recorder(parts, SIZE, codec())
+            core = recorder(parts, SIZE if file is None else NO_SIZE, codec())
             driven = asyncio.run(_drive(parts, core, decode, file, fixes, seconds))
             sale = asyncio.run(sell(parts, FileKey(curve.new_scalar(), protected=False)))
             parts.writer.flush()
@@ -105,10 +115,12 @@ def command(
         summary = _summary(directory, core, driven, sale)
         if report is not None:
             write_report(directory, report)
-    for complaint in complaints + ([] if file is None else file.complaints):
+    if file is not None:
+        complaints += [f"{file.path}: {text}" for text in file.complaints]
+    for complaint in complaints:
         click.echo(complaint, err=True)
     click.echo(json.dumps(summary) if as_json else figures(summary))
-    failures = _failures(summary, sale, positions=core.fixes)
+    failures = _failures(summary, sale, driven)
     for failure in failures:
         click.echo(f"amo-agent: {failure}", err=True)
     sys.exit(1 if failures else 0)
@@ -144,7 +156,9 @@ async def _drive(
         air.close()
     frames = decode.described + decode.undescribed
     ticks = agent.schedule
-    return Driven(frames, lost, neighbour.heard, ticks.worst_ns / MS, ticks.late, ticks.skipped)
+    due = 0 if file else int((seconds or SECONDS) * BSM_RATE * BSM_SHARE)
+    late_ms = ticks.worst_ns / MS
+    return Driven(frames, lost, neighbour.heard, late_ms, ticks.late, ticks.skipped, due)
 
 
 async def _simulated(
@@ -171,8 +185,11 @@ async def _simulated(
         running = asyncio.create_task(agent.run(stop))
         await _until(lambda: parts.writer.appended > 0, clock, DRAIN_S)
         driving = asyncio.create_task(car.run())
-        await _watch(clock, seconds, running)
-        driving.cancel()
+        try:
+            await _watch(clock, seconds, running)
+        finally:
+            driving.cancel()
+            await asyncio.gather(driving, return_exceptions=True)
         await _until(lambda: decode.described >= car.frames_sent, clock, DRAIN_S)
         stop.set()
         await running
@@ -228,6 +245,7 @@ def _summary(directory: Path, core: Recorder, driven: Driven, sale: Sale) -> dic
         "signals": core.samples,
         "bsms_sent": core.bsms_sent,
         "bsms_heard": core.bsms_heard,
+        "bsms_heard_by_other": driven.heard_by_other,
         "bsm_lateness_ms_max": round(driven.lateness_ms_max, 3),
         "bsm_ticks_late": driven.ticks_late,
         "bsm_ticks_skipped": driven.ticks_skipped,
@@ -242,12 +260,15 @@ def _summary(directory: Path, core: Recorder, driven: Driven, sale: Sale) -> dic
     }
 
 
-def _failures(summary: dict[str, Any], sale: Sale, *, positions: int) -> list[str]:
+def _failures(summary: dict[str, Any], sale: Sale, driven: Driven) -> list[str]:
     """What did not hold, each in a line."""
     wrong = {
         f"{summary['frames_lost']} frames were lost": summary["frames_lost"] != 0,
         "no frame was read": summary["frames"] == 0,
-        "no BSM was sent": positions > 0 and summary["bsms_sent"] == 0,
+        f"{summary['bsms_sent']} BSMs were sent, {driven.bsms_due} were due": (
+            summary["bsms_sent"] < driven.bsms_due
+        ),
+        "the other car heard no BSM of ours": summary["bsms_sent"] > 0 == driven.heard_by_other,
         "no BSM was heard": summary["bsms_heard"] == 0,
         "no parcel was registered": not sale.registered,
         "the buyer could not open what was granted": not summary["grant_opened"],

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from agent.archive import Archive, archive
+from agent.bsm.message import VehicleSize
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import ManualClock, RecordedClock
 from agent.compose import codec, decoder, recorder, service
@@ -32,6 +34,8 @@ from agent.service import Source
 from agent.v2x.gnss import NmeaFile, NmeaPlayback
 
 PROGRESS_FRAMES = 5_000
+NO_SIZE = VehicleSize(0.0, 0.0)
+"""A recording does not say how big its car is: SAE J2735, DF_VehicleSize, 0 is unavailable."""
 
 
 class _Speed(click.ParamType[float | None]):
@@ -69,12 +73,37 @@ def command(
     speed: float | None,
     as_json: bool,
 ) -> None:
-    """Put recorded CAN traffic through the whole pipeline.
+    """Put recorded CAN traffic through the whole pipeline; - is standard input.
 
     Example: amo-agent replay drive.log.gz --dbc car.dbc --state ./drive
     """
     log_to_stderr()
-    files = [LogFile(path) for path in logs]
+    with ExitStack() as stack:
+        files = [LogFile(stack.enter_context(_file(path))) for path in logs]
+        _replay(files, dbcs, nmea, state, speed=speed, as_json=as_json)
+
+
+@contextmanager
+def _file(path: str) -> Iterator[str]:
+    """The path; standard input becomes a file, for a recording is looked at before it is read."""
+    if path != "-":
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="amo-agent-") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.flush()
+        yield kept.name
+
+
+def _replay(
+    files: list[LogFile],
+    dbcs: tuple[str, ...],
+    nmea: str | None,
+    state: Path | None,
+    *,
+    speed: float | None,
+    as_json: bool,
+) -> None:
     fixes = NmeaFile(Path(nmea)) if nmea else None
     decode, complaints = decoder(dbcs)
     start_ns = next((file.start_ns for file in files if file.start_ns is not None), 0)
@@ -82,12 +111,12 @@ def command(
         if speed is None:
             clock = ManualClock(start_ns)
             with archive(directory, clock, wait=True) as parts:
-                core = recorder(parts, None, codec())
+                core = recorder(parts, NO_SIZE, codec())
                 _play(parts, core, files, decode, clock, fixes)
         else:
             paced = RecordedClock(start_ns, speed=speed)
             with archive(directory, paced, wait=True) as parts:
-                core = recorder(parts, None, codec())
+                core = recorder(parts, NO_SIZE, codec())
                 asyncio.run(_pace(parts, core, files, decode, fixes))
         summary = _summary(directory, core, files, decode)
     complaints += [told(doubt) for doubt in core.doubts]
@@ -128,7 +157,7 @@ def _play(
     playback = Playback(core, decode, clock, fixes or ())
     with bar("replaying") as progress:
         for number, file in enumerate(files):
-            uri = f"replay:{file.path}"
+            uri = f"replay:{file.path.name}"
             parts.journal.write(InputOpened(uri))
             playback.play(_watched(file, number, len(files), progress))
             counts = file.counts

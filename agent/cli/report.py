@@ -1,5 +1,6 @@
 """`amo-agent report`: a drive as a web page, made from the log."""
 
+import os
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from agent.cli.page import Drive, Happening, Point, page
 from agent.cli.show import STATE
 from agent.clock import SECOND
-from agent.errors import MalformedInputError, UsageError
+from agent.errors import MalformedInputError, SealError, UsageError
 from agent.events import (
     AgentStarted,
     AgentStopped,
@@ -66,7 +67,9 @@ def write_report(state: Path, out: Path) -> None:
     verdict = verify(state / "events.db")
     text = page(_drive(state, verdict))
     try:
-        out.write_text(text, encoding="utf-8")
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - opened private
+            file.write(text)
     except OSError as error:
         raise UsageError(f"{out}: {error.strerror}") from error
 
@@ -113,7 +116,10 @@ def _opened(recorded: Recorded, opener: Unsealer) -> Event | None:
     if sealed(recorded.level):
         if recorded.kind == SignalsSampled.kind:
             return None
-        payload = opener.open(recorded.level, recorded.kind, payload)
+        try:
+            payload = opener.open(recorded.level, recorded.kind, payload)
+        except SealError:  # its key was destroyed: the page is made of the rest
+            return None
     try:
         return decode(recorded.kind, payload)
     except MalformedInputError:

@@ -35,8 +35,6 @@ def command(*, path: Path) -> None:
     log_to_stderr()
     config = load_config(path)
     with archive(Path(config.state), SystemClock(), wait=False) as parts:
-        if not parts.keys.protected:
-            _log.warning("the key files are not protected by a passphrase", state=config.state)
         asyncio.run(_serve(path, config, parts))
 
 
@@ -53,6 +51,8 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
             service = configured(config, parts, air)
         except UsageError as error:
             raise ConfigError(f"{path}: {error}") from error
+        if not parts.keys.protected:
+            _log.warning("the key files are not protected by a passphrase", state=config.state)
         if config.upload is not None:
             await _upload(config.upload, parts, service, stack)
         await service.run(stop)

@@ -1,8 +1,10 @@
 """What several commands print alike: the default state directory, progress bars, figures."""
 
+import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
 
 import click
 import structlog
@@ -11,11 +13,24 @@ STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
 
 
+class _Stderr(io.TextIOBase):
+    """Standard error that may be gone: nobody reading the log must not stop the recording."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def log_to_stderr() -> None:
     """What the agent tells while it works: one line each, in logfmt, where no result is printed."""
     structlog.configure(
         processors=[structlog.processors.add_log_level, structlog.processors.LogfmtRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
 
 

@@ -4,8 +4,9 @@ The cursor is written in the transaction of the rows it speaks for, so no event 
 and none is left out, however the agent ends. Any SQLite tool may open the file.
 """
 
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -114,31 +115,41 @@ def view(path: Path) -> sqlite_utils.Database:
     if not path.is_file():
         raise UsageError(f"{path}: there is no read model yet")
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        numbers = _numbers(connection)
-    except sqlite3.Error as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if numbers != (APPLICATION_ID, VERSION):
-        connection.close()
-        raise UsageError(f"{path} is not a read model of this version")
-    connection.execute("PRAGMA query_only = ON")
+    with ExitStack() as undo:
+        try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            undo.callback(connection.close)
+            numbers = _numbers(connection)
+        except sqlite3.Error as error:
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        if numbers != (APPLICATION_ID, VERSION):
+            raise UsageError(f"{path} is not a read model of this version")
+        connection.execute("PRAGMA query_only = ON")
+        undo.pop_all()
     return sqlite_utils.Database(connection, execute_plugins=False)
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = _connect(path)
     try:
         if not _is_current(connection, path):
             connection.close()
             _remove(path)
-            connection = _create(path)
+            connection = _connect(path)
+            _create(connection)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA synchronous = NORMAL")  # what is lost is folded again
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # SQLite would let everybody read a file it made; the files beside it get the mode of this one
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return sqlite3.connect(path, isolation_level=None)
 
 
 def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
@@ -166,12 +177,10 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + side).unlink(missing_ok=True)
 
 
-def _create(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+def _create(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(f"""BEGIN;
         PRAGMA application_id = {APPLICATION_ID};
         PRAGMA user_version = {VERSION};
         {TABLES}
         COMMIT;""")
-    return connection

@@ -7,7 +7,7 @@ the bus), `virtual:NAME` (a bus inside this process).
 import asyncio
 import importlib
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
@@ -122,7 +122,7 @@ class BusSource:
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
-    async def batches(self) -> AsyncIterator[list[CanFrame]]:
+    async def batches(self) -> AsyncGenerator[list[CanFrame], None]:
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(
             target=self._read, args=(loop,), name=f"bus {self.uri}", daemon=True
@@ -134,8 +134,8 @@ class BusSource:
                 self._arrived.clear()
                 while batch := self._fetch():
                     yield batch
-                if self._error is not None:
-                    raise SourceLostError(f"{self.uri}: {self._error}") from self._error
+            if self._error is not None:
+                raise SourceLostError(f"{self.uri}: {self._error}") from self._error
         except asyncio.CancelledError:
             self.close()
             while batch := self._fetch():

@@ -16,7 +16,8 @@ BASE_ID_MAX = 0x7FF
 EXTENDED_ID_MAX = 0x1FFF_FFFF
 CLASSIC_BYTES_MAX = 8
 FD_BYTES_MAX = 64
-T_NS_MAX = 2**63 - 1
+T_NS_MAX = 2**62
+"""Year 2116; what counts on from a time still fits 64 bits."""
 
 FD_LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64)
 """Data bytes for each data length code of CAN FD (ISO 11898-1:2015, table 5)."""

@@ -34,7 +34,7 @@ class KernelQueue:
     def dropped(self) -> int:
         """Frames of any kind that did not fit, since the last call."""
         raw = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-        count = _MEMINFO.unpack(raw)[_DROPS]
+        count: int = _MEMINFO.unpack(raw)[_DROPS]
         since = (count - self._told) % _COUNT_SPAN
         self._told = count
         return since

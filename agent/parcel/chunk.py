@@ -20,7 +20,7 @@ from agent.privacy import Level
 
 MAGIC: Final = b"AMOP\x01"
 """Name and version of the format."""
-MAX_RAW_BYTES: Final = 256 << 20
+MAX_RAW_BYTES: Final = columns.MAX_BYTES
 """Most that all columns of one parcel may hold when unpacked."""
 
 _HEAD: Final = Struct(">5sI")

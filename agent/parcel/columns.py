@@ -22,6 +22,8 @@ WORD: Final = 8
 """Bytes of an integer or a value before compression."""
 LENGTH: Final = 4
 """Bytes of a length in front of the byte strings."""
+MAX_BYTES: Final = 256 << 20
+"""Most that one column may hold when unpacked."""
 
 
 def pack_integers(values: Iterable[int]) -> bytes:
@@ -76,13 +78,15 @@ def unpack_blobs(column: bytes, count: int) -> Iterator[bytes]:
 
 
 def raw_size(column: bytes) -> int:
-    """How many bytes the column declares to hold, read without unpacking it."""
+    """How many bytes the column declares to hold, read without unpacking it; up to MAX_BYTES."""
     try:
         size = zstandard.frame_content_size(column)
     except zstandard.ZstdError as error:
         raise MalformedInputError(f"column of {len(column)} bytes is not a zstd frame") from error
     if size < 0:
         raise MalformedInputError("column does not declare its size")
+    if size > MAX_BYTES:
+        raise MalformedInputError(f"column declares {size} bytes, limit {MAX_BYTES}")
     return size
 
 

@@ -22,6 +22,7 @@ Address = tuple[str, int]
 """Host (name, IPv4 or IPv6) and port."""
 
 MAX_PAYLOAD: Final = 1400  # our choice: one Ethernet frame without IP fragments
+LONGEST_DATAGRAM: Final = 4096  # our choice: a signed message in hex, with its text round it
 QUEUE: Final = 1024  # our choice: a second of a hundred cars
 
 
@@ -45,6 +46,7 @@ class UdpRadio:
         self.dropped = 0
         self.broken = 0
         self.unreachable = 0
+        self._refused = False
 
     async def open(self) -> None:
         """Bind and resolve; once. Raises UsageError naming the host and the port."""
@@ -62,7 +64,10 @@ class UdpRadio:
         return host, port
 
     async def send(self, payload: bytes) -> None:
-        """Raises SourceLostError when the unit cannot be reached, ValueError over max_payload."""
+        """Raises SourceLostError when the unit cannot be reached, ValueError over max_payload.
+
+        A refusal arrives after the datagram it is about, so it is told with the next one.
+        """
         if len(payload) > self.max_payload:
             raise ValueError(f"a payload of {len(payload)} octets; at most {self.max_payload}")
         if self._send_to is None:
@@ -70,7 +75,10 @@ class UdpRadio:
         await self.open()
         if self._sender is None or self._sender.is_closing():
             raise SourceLostError(f"radio {_named(self._send_to)} is closed")
+        refused, self._refused = self._refused, False
         self._sender.sendto(payload)
+        if refused:
+            raise SourceLostError(f"radio {_named(self._send_to)} refused what was sent before")
 
     async def heard(self) -> AsyncIterator[bytes]:
         """Payloads in order of arrival, until `close`."""
@@ -93,6 +101,9 @@ class UdpRadio:
 
     def take(self, datagram: bytes) -> None:
         """One datagram that arrived."""
+        if len(datagram) > LONGEST_DATAGRAM:
+            self.broken += 1
+            return
         try:
             content = payload_of(datagram)
         except MalformedInputError:
@@ -107,6 +118,7 @@ class UdpRadio:
     def missed(self) -> None:
         """The unit was not there for something that was sent."""
         self.unreachable += 1
+        self._refused = True
 
     async def _endpoint(
         self,

@@ -1,9 +1,10 @@
 """The command line as a person meets it: arguments in, exit code and both outputs out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+import structlog
 
 from agent.cli import main
 
@@ -27,7 +28,7 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Cli]:
     def call(*arguments: object) -> Result:
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
@@ -36,4 +37,5 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
         code = left.value.code
         return Result(code if isinstance(code, int) else 1, printed.out, printed.err)
 
-    return call
+    yield call
+    structlog.reset_defaults()  # the log went to where this test listened, and that is closed

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,14 @@ def test_clear_values_are_shown_and_sealed_ones_say_so(state: Path, cli: Cli) ->
     lines = [json.loads(line) for line in shown.splitlines()]
     assert all(line.get("sealed") or line["series"] for line in lines)
     assert any("series" in line for line in lines)
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(state: Path) -> None:
+    command = f"{sys.executable} -m agent log show {state} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, check=False, cwd=SIMCAR.parents[1]
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_text_form_is_one_line_an_event(state: Path, cli: Cli) -> None:

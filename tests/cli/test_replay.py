@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,43 @@ def test_times_that_go_back_and_long_gaps_lose_nothing(cli: Cli, tmp_path: Path)
     summary = json.loads(cli("replay", log, "--json").out)
 
     assert (summary["frames"], summary["chain_intact"]) == (7, True)
+
+
+def test_standard_input_is_read_as_a_log() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "replay", "-", "--json"],
+        input=gzip.compress(LINES.encode()),
+        capture_output=True,
+        check=False,
+        cwd=SIMCAR.parents[1],
+    )
+    assert (done.returncode, json.loads(done.stdout)["frames"]) == (0, 30)
+
+
+def test_a_time_no_clock_can_show_costs_its_frame_alone(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "drive.log"
+    log.write_text(LINES + "(9223372036.800000) can0 0AA#00\n")
+
+    summary = json.loads(cli("replay", log, "--json").out)
+
+    assert (summary["frames"], summary["lines_broken"]) == (30, 1)
+
+
+def test_messages_are_made_where_the_recording_has_positions(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "drive.log").write_text(LINES)
+    body = "GPRMC,014640.{:03d},A,3724.000,N,12706.000,E,027.2,090.0,090901,,,A"
+    lines = []
+    for ms in range(0, 300, 100):
+        text = body.format(ms)
+        check = 0
+        for character in text:
+            check ^= ord(character)
+        lines.append(f"${text}*{check:02X}\r\n")
+    (tmp_path / "drive.nmea").write_text("".join(lines))
+
+    result = cli("replay", tmp_path / "drive.log", "--nmea", tmp_path / "drive.nmea", "--json")
+
+    assert json.loads(result.out)["bsms_made"] > 0
 
 
 def test_a_speed_that_is_no_number_is_refused(cli: Cli, tmp_path: Path) -> None:

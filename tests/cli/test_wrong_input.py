@@ -143,6 +143,42 @@ def test_a_number_over_its_limit_is_refused_with_the_limit(cli: Cli) -> None:
     assert "1" in result.complaint
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1000000", "x"])
+def test_seconds_that_no_drive_can_last_are_refused(number: str, cli: Cli) -> None:
+    result = cli("demo", "--seconds", number)
+    assert result.code == 2
+    assert number in result.complaint
+
+
+def test_a_directory_in_place_of_the_report_is_refused_before_the_drive(
+    cli: Cli, tmp_path: Path
+) -> None:
+    result = cli("demo", "--report", tmp_path)
+    assert result.code == 2
+    assert tmp_path.name in result.complaint
+
+
+def test_both_forms_of_dbc_at_once_are_refused(cli: Cli, log: Path) -> None:
+    simcar = Path(__file__).parents[2] / "dbc" / "simcar.dbc"
+    result = cli("replay", log, "--dbc", simcar, "--dbc", f"can0={simcar}")
+    assert result.code == 2
+    assert "CHANNEL=FILE" in result.complaint
+
+
+def test_output_that_cannot_be_written_is_told(log: Path) -> None:
+    command = f"{sys.executable} -m agent replay {log} --json > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_log_to_verify_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     result = cli("log", "verify", tmp_path / "nothing")
     assert result.code == 2

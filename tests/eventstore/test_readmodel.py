@@ -1,8 +1,10 @@
 import math
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -283,6 +285,26 @@ def test_model_that_cannot_be_used_is_rebuilt(log: SqliteLog, path: Path, spoil:
     with ReadModel.open(path) as model:
         assert model.catch_up(log) == 2
         assert contents(model) == before
+
+
+@pytest.fixture
+def _open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_open_umask")
+@pytest.mark.parametrize("spoil", [Path.unlink, garbage])
+def test_model_is_for_the_eyes_of_its_owner_alone(
+    log: SqliteLog, path: Path, spoil: object
+) -> None:
+    folded(log, path, sampled(0)).close()
+    spoil(path)  # type: ignore[operator]  # one of the functions above
+    with folded(log, path, sampled(1)):
+        files = sorted(path.parent.glob("readmodel.db*"))
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
+    assert modes == dict.fromkeys(["readmodel.db", "readmodel.db-shm", "readmodel.db-wal"], 0o600)
 
 
 def test_database_of_another_program_is_refused_and_kept(path: Path) -> None:

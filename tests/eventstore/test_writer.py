@@ -66,7 +66,7 @@ def test_an_urgent_event_is_on_disk_without_a_flush(log: SqliteLog) -> None:
     writer = LogWriter(log, ManualClock(), wait=True)
     writer.put(draft(), urgent=True)
 
-    for _ in range(100):
+    for _ in range(1000):
         if log.head().seq:
             break
         threading.Event().wait(0.005)

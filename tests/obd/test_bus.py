@@ -91,7 +91,7 @@ class ScriptedBus(can.BusABC):
         self.shut.set()
 
 
-async def collect(source: BusSource, into: list[CanFrame]) -> None:
+async def collect(source: FrameSource, into: list[CanFrame]) -> None:
     async for batch in source.batches():
         into += batch
 
@@ -103,6 +103,13 @@ async def test_bus_that_goes_down_ends_in_source_lost_after_its_last_frames() ->
         await collect(BusSource("can:can0", "can0", bus), frames)
     assert len(frames) == 700
     assert bus.shut.is_set()
+
+
+async def test_bus_that_fails_at_once_is_a_lost_source_and_no_end() -> None:
+    for _ in range(20):
+        bus = ScriptedBus(0, can.CanOperationError("Network is down"))
+        with pytest.raises(SourceLostError, match="Network is down"):
+            await collect(BusSource("can:can0", "can0", bus), [])
 
 
 class Unhurried(threading.Event):
@@ -139,6 +146,32 @@ async def test_cancelling_the_reader_stops_the_thread() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert not [t for t in threading.enumerate() if t.name == "bus virtual:cancelled"]
+
+
+async def test_cancelled_reader_is_first_handed_what_had_arrived() -> None:
+    source = open_bus("virtual:late")
+    frames: list[CanFrame] = []
+    with can.Bus(interface="virtual", channel="late") as sender:
+        reading = asyncio.create_task(collect(source, frames))
+        await asyncio.sleep(0.05)
+        for number in range(300):
+            sender.send(message(number))
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert len(frames) == source.counts.taken == 300
+    assert source.counts.lost == 0
+
+
+async def test_frames_a_reader_left_behind_are_lost_and_not_taken() -> None:
+    bus = ScriptedBus(1200, can.CanOperationError("end"))
+    source = BusSource("can:can0", "can0", bus)
+    batches = source.batches()
+    first = await anext(batches)
+    assert await asyncio.to_thread(bus.shut.wait, 1)
+    await batches.aclose()
+    assert source.counts.taken == len(first) < 1200
+    assert source.counts.taken + source.counts.lost == 1200
 
 
 def test_source_that_was_never_read_can_be_closed() -> None:

@@ -33,7 +33,7 @@ def test_fd_frame_has_at_most_64_bytes() -> None:
         CanFrame(1, bytes(65), 0, "can0", fd=True)
 
 
-@pytest.mark.parametrize("t_ns", [-1, 2**63])
+@pytest.mark.parametrize("t_ns", [-1, 2**62 + 1, 2**63])
 def test_time_must_fit_64_bits(t_ns: int) -> None:
     with pytest.raises(MalformedInputError, match="time"):
         CanFrame(1, b"", t_ns, "can0")

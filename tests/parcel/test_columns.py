@@ -103,6 +103,14 @@ def test_a_small_column_that_would_unpack_to_gigabytes_is_refused_by_its_declare
         columns.unpack_integers(bomb, 10)
 
 
+@pytest.mark.parametrize("size", [columns.MAX_BYTES + 1, 1 << 60, (1 << 64) - 3])
+def test_a_frame_that_declares_more_than_any_column_holds_is_refused_unread(size: int) -> None:
+    # RFC 8878: magic number, descriptor (one segment, 8 bytes of content size), one empty block
+    frame = b"\x28\xb5\x2f\xfd\xe0" + size.to_bytes(8, "little") + b"\x01\x00\x00"
+    with pytest.raises(MalformedInputError, match=f"declares {size} bytes, limit {256 << 20}"):
+        columns.unpack_blobs(frame, 3)
+
+
 def test_a_frame_that_hides_its_size_is_refused() -> None:
     hidden = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(80))
     with pytest.raises(MalformedInputError):
