@@ -17,6 +17,7 @@ from agent.clock import Clock
 from agent.config import BusConfig, Config, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError, UsageError
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
+from agent.installed import codec
 from agent.obd.bus import open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
@@ -33,18 +34,6 @@ from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
 from agent.watchdog import SystemdWatchdog
-
-
-def resource(package: str, name: str) -> str:
-    """Path of a file that is installed with the agent."""
-    return str(files(package).joinpath(name))
-
-
-def codec() -> Codec:
-    """The J2735 codec of our own module, compiled now so that no tick has to wait for it."""
-    module = Codec(files("agent.asn1").joinpath("J2735.asn").read_text("utf-8"))
-    _ = module.types
-    return module
 
 
 def recorder(

@@ -17,7 +17,8 @@ import cantools
 
 from agent.archive import archive
 from agent.clock import ManualClock
-from agent.compose import codec, decoder, recorder
+from agent.compose import decoder, recorder
+from agent.installed import codec
 from agent.obd.logfile import LogFile
 from agent.playback import Playback
 from bench.machine import describe

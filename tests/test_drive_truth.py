@@ -22,8 +22,9 @@ from agent.bsm.message import ALL_WHEELS, BasicSafetyMessage, Transmission, Vehi
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.bsm.truth import Truth as CrossCheck
 from agent.clock import MS, SECOND, ManualClock
-from agent.compose import codec, decoder, recorder
+from agent.compose import decoder, recorder
 from agent.events import BrakedHard, BsmMade, SignalDoubted
+from agent.installed import codec
 from agent.obd.dbc import load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.logfile import LogFile

@@ -8,10 +8,11 @@ import can
 import pytest
 
 from agent.archive import Archive
-from agent.compose import codec, recorder
+from agent.compose import recorder
 from agent.errors import SourceLostError
 from agent.events import InputClosed, InputLost
 from agent.feeds import BusFeed
+from agent.installed import codec
 from agent.obd.bus import BusSource
 from agent.obd.decode import Decoder
 from agent.obd.kernelqueue import KernelQueue

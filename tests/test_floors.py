@@ -9,7 +9,17 @@ GROUND = {"errors", "clock", "signals", "position", "events", "privacy"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
 GALLERY = {"record", "upload", "trade", "service"}
-ROOF = {"config", "archive", "compose", "feeds", "playback", "watchdog", "cli", "__main__"}
+ROOF = {
+    "config",
+    "archive",
+    "compose",
+    "installed",
+    "feeds",
+    "playback",
+    "watchdog",
+    "cli",
+    "__main__",
+}
 PACKAGE = {"__version__"}
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -13,9 +13,10 @@ import pytest
 from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.clock import ManualClock
-from agent.compose import codec, decoder, recorder
+from agent.compose import decoder, recorder
 from agent.events import BsmMade, Event, PositionFixed, SignalsSampled, VinRead, decode, encode
 from agent.eventstore.verify import verify
+from agent.installed import codec
 from agent.obd.logfile import LogFile
 from agent.playback import Playback
 from agent.privacy import sealed

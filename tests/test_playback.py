@@ -6,8 +6,9 @@ from pathlib import Path
 from agent.archive import Archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock
-from agent.compose import codec, decoder, recorder
+from agent.compose import decoder, recorder
 from agent.events import BsmMade, PositionFixed, SignalsSampled
+from agent.installed import codec
 from agent.obd.frame import CanFrame
 from agent.playback import Playback
 from agent.position import PositionFix

@@ -5,7 +5,7 @@ import pytest
 from agent.archive import Archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock
-from agent.compose import codec, recorder
+from agent.compose import recorder
 from agent.events import (
     BrakedHard,
     BsmHeard,
@@ -18,6 +18,7 @@ from agent.events import (
     SignalsSampled,
     VinRead,
 )
+from agent.installed import codec
 from agent.position import PositionFix
 from agent.privacy import Level
 from agent.record import Recorder

@@ -10,9 +10,10 @@ from structlog.testing import capture_logs
 from agent.archive import Archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock, SystemClock
-from agent.compose import codec, recorder
+from agent.compose import recorder
 from agent.errors import ConfigError, RemoteError, SourceLostError
 from agent.events import BsmHeard, BsmMade, InputClosed, InputOpened
+from agent.installed import codec
 from agent.position import PositionFix
 from agent.record import Recorder
 from agent.service import Service, Source

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
 import click
 
+from agent import installed
 from agent.bsm import wyoming
 from agent.bsm.codec import Codec, UndecodableError
 from agent.bsm.input import LONGEST_LINE, Line, items, lines
@@ -58,7 +58,7 @@ def decode(source: BinaryIO) -> None:
 
     Example: amo-agent bsm decode heard.hex > heard.jsonl
     """
-    codec, wrong = _codec(), 0
+    codec, wrong = installed.codec(), 0
     with _reading(source) as stream:
         for item in _watched(items(stream), source, "decoding"):
             try:
@@ -81,7 +81,7 @@ def encode(source: BinaryIO) -> None:
 
     Example: amo-agent bsm decode heard.hex | amo-agent bsm encode
     """
-    codec, wrong = _codec(), 0
+    codec, wrong = installed.codec(), 0
     with _reading(source) as stream:
         for item in _watched(lines(stream), source, "encoding"):
             try:
@@ -102,7 +102,7 @@ def import_csv(source: BinaryIO, *, out: IO[str], as_json: bool) -> None:
     Example: amo-agent bsm import-csv sample.csv --out sample.hex
     """
     _apart(source, out)
-    codec, wrong, number = _codec(), 0, 1
+    codec, wrong, number = installed.codec(), 0, 1
     with _reading(source) as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
         rows = csv.reader(iter(lambda: text.readline(LONGEST_LINE), ""))
@@ -132,7 +132,7 @@ def export_csv(source: BinaryIO, *, out: IO[str]) -> None:
     Example: amo-agent bsm export-csv heard.hex --out heard.csv
     """
     _apart(source, out)
-    codec, wrong = _codec(), 0
+    codec, wrong = installed.codec(), 0
     with _reading(source) as stream:
         table = csv.DictWriter(out, wyoming.COLUMNS, lineterminator="\n")
         table.writeheader()
@@ -169,10 +169,6 @@ def _reading(source: BinaryIO) -> Iterator[io.BufferedReader]:
         raise
     except OSError as error:
         raise UsageError(f"input or output: {error.strerror or error}") from error
-
-
-def _codec() -> Codec:
-    return Codec(files("agent.asn1").joinpath("J2735.asn").read_text("utf-8"))
 
 
 def _as_json(codec: Codec, tree: Tree) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from agent.cli.report import write_report
 from agent.cli.sale import Sale, sell
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import MS, SECOND, Clock, RecordedClock, SystemClock
-from agent.compose import codec, decoder, recorder, resource, service
+from agent.compose import decoder, recorder, service
 from agent.errors import UsageError
 from agent.eventstore.verify import verify
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
+from agent.installed import codec, resource
 from agent.obd.bus import open_bus
 from agent.obd.decode import Decoder
 from agent.obd.ecu import Ecu

@@ -17,12 +17,13 @@ from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import ManualClock, RecordedClock
-from agent.compose import codec, decoder, recorder, service
+from agent.compose import decoder, recorder, service
 from agent.events import InputClosed, InputOpened, SignalDoubted
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.verify import verify
 from agent.feeds import BusFeed, PositionFeed
+from agent.installed import codec
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame
 from agent.obd.logfile import LogFile
