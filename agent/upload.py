@@ -234,7 +234,8 @@ def _write(path: Path, data: bytes) -> Path:
     """Atomically, so that a half-written parcel is never found."""
     half = path.with_suffix(".half")
     try:
-        with half.open("wb") as out:
+        private = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(private, "wb") as out:  # noqa: PTH123 - opened private
             out.write(data)
             out.flush()
             os.fsync(out.fileno())

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,16 +86,16 @@ def show(
 
     Example: amo-agent log show /var/lib/amo-agent --kind dtc --since 2026-11-22
     """
-    opener = _opener(state) if unseal else None
     left = limit or sys.maxsize
-    for event in _events(state, after):
-        if not _wanted(event, kind, since, until):
-            continue
-        line = _line(event, opener)
-        click.echo(json.dumps(line) if as_json else _text(line))
-        left -= 1
-        if not left:
-            return
+    with _opener(state) if unseal else nullcontext() as opener:
+        for event in _events(state, after):
+            if not _wanted(event, kind, since, until):
+                continue
+            line = _line(event, opener)
+            click.echo(json.dumps(line) if as_json else _text(line))
+            left -= 1
+            if not left:
+                return
 
 
 def _events(state: Path, after: int) -> Iterator[Recorded]:
@@ -102,13 +103,15 @@ def _events(state: Path, after: int) -> Iterator[Recorded]:
         yield from reader.read(after)
 
 
-def _opener(state: Path) -> Unsealer:
+@contextmanager
+def _opener(state: Path) -> Iterator[Unsealer]:
     if not state.is_dir():
         raise UsageError(f"{state}: --open needs a state directory with its keys")
     with LogReader.open(state / "events.db") as reader:
         log_id = reader.log_id
     keys = load_keys(state / "keys")
-    return Unsealer(keys.owner, SegmentStore(state / "keys" / "segments.db"), log_id)
+    with closing(SegmentStore(state / "keys" / "segments.db")) as segments:
+        yield Unsealer(keys.owner, segments, log_id)
 
 
 def _wanted(

@@ -1,6 +1,8 @@
 """`amo-agent report`: a drive as a web page, made from the log."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -78,8 +80,10 @@ def _drive(state: Path, verdict: Verdict) -> Drive:
     trace: list[Point] = []
     speed: dict[str, list[tuple[int, float]]] = {}
     happenings: list[Happening] = []
-    with LogReader.open(state / "events.db") as reader:
-        opener = _opener(state, reader.log_id)
+    with (
+        LogReader.open(state / "events.db") as reader,
+        _opener(state, reader.log_id) as opener,
+    ):
         for recorded in reader.read():
             event = _opened(recorded, opener)
             if isinstance(event, PositionFixed):
@@ -102,9 +106,11 @@ def _drive(state: Path, verdict: Verdict) -> Drive:
     )
 
 
-def _opener(state: Path, log_id: bytes) -> Unsealer:
+@contextmanager
+def _opener(state: Path, log_id: bytes) -> Iterator[Unsealer]:
     keys = load_keys(state / "keys")
-    return Unsealer(keys.owner, SegmentStore(state / "keys" / "segments.db"), log_id)
+    with closing(SegmentStore(state / "keys" / "segments.db")) as segments:
+        yield Unsealer(keys.owner, segments, log_id)
 
 
 def _opened(recorded: Recorded, opener: Unsealer) -> Event | None:

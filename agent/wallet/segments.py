@@ -191,7 +191,9 @@ class SegmentKeys:
 
 def _touch(path: Path) -> None:
     """Make the file, private from its first moment, and its name durable."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    if path.exists() and not path.is_symlink():
+        return  # opening and closing a database in use would drop its locks
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, 0o600))
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

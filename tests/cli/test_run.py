@@ -148,7 +148,7 @@ def test_configuration_that_cannot_work_ends_with_its_own_code(
     _, complaint = supervisor.agent.communicate(timeout=20)
 
     assert supervisor.agent.returncode == 78
-    *_, refusal = complaint.splitlines()  # what the service logged before stands above it
+    [refusal] = complaint.splitlines()
     assert refusal.startswith("amo-agent: ")
     assert named in refusal
     assert "Traceback" not in complaint
