@@ -18,7 +18,7 @@ from agent.config import BusConfig, Config, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError, UsageError
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.installed import codec
-from agent.obd.bus import open_bus
+from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.logfile import LogFile
@@ -82,6 +82,7 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
         file = LogFile(name)
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
         return [Source(f"replay:{file.path.name}", feed, finite=True)]
+    bus_options(bus.uri)  # a wrong address is refused now, not in a task
     sources = [
         Source(
             bus.uri,

@@ -39,16 +39,22 @@ def open_bus(uri: str, *, listen_only: bool = True) -> FrameSource:
 
     Raises ConfigError for a URI that names no known bus, SourceLostError when it cannot be opened.
     """
+    options = bus_options(uri, listen_only=listen_only)
+    scheme, _, name = uri.partition(":")
+    bus = _open(uri, options)
+    queue = _queue(uri, cast("SocketcanBus", bus)) if scheme == "can" else None
+    return BusSource(uri, name.partition("@")[0], bus, queue)
+
+
+def bus_options(uri: str, *, listen_only: bool = True) -> dict[str, Any]:
+    """What python-can is asked for by a URI. Raises ConfigError; nothing is opened."""
     scheme, _, name = uri.partition(":")
     if scheme not in _OPENERS:
         known = ", ".join(f"{known}:" for known in _OPENERS)
         raise ConfigError(f"bus {uri!r}: {scheme!r} is none of {known}")
     if not name:
         raise ConfigError(f"bus {uri!r}: the name of the interface is missing")
-    options = _OPENERS[scheme](uri, name, listen_only=listen_only)
-    bus = _open(uri, options)
-    queue = _queue(uri, cast("SocketcanBus", bus)) if scheme == "can" else None
-    return BusSource(uri, name.partition("@")[0], bus, queue)
+    return _OPENERS[scheme](uri, name, listen_only=listen_only)
 
 
 def _socketcan(_uri: str, name: str, **_: bool) -> dict[str, Any]:
