@@ -136,7 +136,7 @@ def test_a_bus_that_is_not_there_is_tried_again_and_stops_nothing(
         ("tin:can0", "", "tin:can0"),
         ("virtual:x", 'dbc = ["/nowhere/car.dbc"]\n', "/nowhere/car.dbc"),
         ("virtual:x", '[gnss]\nuri = "nmea:/nowhere/x.nmea"\n', "/nowhere/x.nmea"),
-        ("slcan:/dev/null", "queries = true\n", "bus.queries"),
+        ("slcan:/dev/null@500000", "queries = true\n", "bus.queries"),
     ],
 )
 def test_configuration_that_cannot_work_ends_with_its_own_code(
