@@ -28,6 +28,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.bsm
+	$(BIN)/python -m bench.lateness
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil
