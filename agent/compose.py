@@ -1,6 +1,8 @@
 """The one place that knows every room: a configuration goes in, wired parts come out."""
 
+import gc
 import secrets
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +36,9 @@ from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
 from agent.watchdog import SystemdWatchdog
+
+SWITCH_S = 0.0005
+"""Our choice: a twentieth of what a message may be late."""
 
 
 def recorder(
@@ -112,6 +117,17 @@ def radio(config: RadioConfig) -> UdpRadio:
         return None if text is None else host_and_port(text)
 
     return UdpRadio(send_to=address(config.send), listen=address(config.listen))
+
+
+def steady() -> None:
+    """Keep the tick punctual in this process, once everything it needs is loaded.
+
+    A thread that holds the interpreter gives it back after 0.5 ms instead of 5 ms, and what was
+    made so far is not looked through again by the garbage collector.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
 
 
 def service(

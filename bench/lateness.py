@@ -14,7 +14,7 @@ import can
 from agent.archive import archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, SystemClock
-from agent.compose import decoder, recorder, service
+from agent.compose import decoder, recorder, service, steady
 from agent.feeds import BusFeed, PositionFeed
 from agent.installed import codec, resource
 from agent.obd.bus import open_bus
@@ -25,7 +25,7 @@ from agent.service import Source
 from bench.machine import describe
 
 FRAMES_A_SECOND = 4_000
-SECONDS = 20
+SECONDS = 30
 CHANNEL = "bench-lateness"
 VIN = "KMHAMXAG0NU000001"
 
@@ -82,6 +82,7 @@ async def drive() -> tuple[list[float], int, int]:
         ]
         stop = asyncio.Event()
         running = asyncio.create_task(service(parts, core, sources, None).run(stop))
+        steady()
         load.start()
         await clock.sleep_until(clock.mono_ns() + SECONDS * SECOND)
         load.stopped.set()

@@ -25,7 +25,7 @@ from agent.cli.report import write_report
 from agent.cli.sale import Sale, sell
 from agent.cli.show import bar, figures, log_to_stderr
 from agent.clock import MS, SECOND, Clock, RecordedClock, SystemClock
-from agent.compose import decoder, recorder, service
+from agent.compose import decoder, recorder, service, steady
 from agent.errors import UsageError
 from agent.eventstore.verify import verify
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
@@ -109,6 +109,7 @@ def command(
     with place(state) as directory:
         with archive(directory, clock, wait=False) as parts:
             core = recorder(parts, SIZE if file is None else NO_SIZE, codec())
+            steady()
             driven = asyncio.run(_drive(parts, core, decode, file, fixes, seconds))
             sale = asyncio.run(sell(parts, FileKey(curve.new_scalar(), protected=False)))
             parts.writer.flush()

@@ -14,7 +14,7 @@ from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
-from agent.compose import configured, radio, uploader
+from agent.compose import configured, radio, steady, uploader
 from agent.config import Config, UploadConfig, load_config
 from agent.errors import ConfigError, UsageError
 from agent.privacy import Level
@@ -55,6 +55,7 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
             _log.warning("the key files are not protected by a passphrase", state=config.state)
         if config.upload is not None:
             await _upload(config.upload, parts, service, stack)
+        steady()
         await service.run(stop)
 
 
