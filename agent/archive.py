@@ -1,7 +1,7 @@
 """Everything that lives in the state directory, opened for one run and closed with all written."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from agent.eventstore.writer import LogWriter
 from agent.record import Journal
 from agent.wallet.keys import Keys, create_keys, load_keys
 from agent.wallet.seal import Sealer, Unsealer
-from agent.wallet.segments import SegmentKeys
+from agent.wallet.segments import SegmentKeys, SegmentStore
 
 SEGMENTS = "segments.db"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -92,3 +92,14 @@ def _keys(directory: Path, *, begun: bool) -> Keys:
 
 def _boot_id() -> str:
     return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else "unknown"
+
+
+@contextmanager
+def owners_view(state: Path, log_id: bytes) -> Iterator[Unsealer]:
+    """What opens the sealed events of a log at rest or in use, by the keys beside it.
+
+    Raises SealError where they are missing.
+    """
+    keys = load_keys(state / "keys")
+    with closing(SegmentStore(state / "keys" / SEGMENTS)) as segments:
+        yield Unsealer(keys.owner, segments, log_id)

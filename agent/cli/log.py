@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from agent.archive import owners_view
 from agent.cli.show import STATE, bar
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, UsageError
@@ -19,9 +20,7 @@ from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import verify
 from agent.privacy import sealed
-from agent.wallet.keys import load_keys
 from agent.wallet.seal import Unsealer
-from agent.wallet.segments import SegmentStore
 
 
 @click.group(name="log")
@@ -109,9 +108,8 @@ def _opener(state: Path) -> Iterator[Unsealer]:
         raise UsageError(f"{state}: --open needs a state directory with its keys")
     with LogReader.open(state / "events.db") as reader:
         log_id = reader.log_id
-    keys = load_keys(state / "keys")
-    with closing(SegmentStore(state / "keys" / "segments.db")) as segments:
-        yield Unsealer(keys.owner, segments, log_id)
+    with owners_view(state, log_id) as opener:
+        yield opener
 
 
 def _wanted(

@@ -1,8 +1,6 @@
 """`amo-agent report`: a drive as a web page, made from the log."""
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Final
 
 import click
 
+from agent.archive import owners_view
 from agent.cli.page import Drive, Happening, Point, page
 from agent.cli.show import STATE
 from agent.clock import SECOND
@@ -32,9 +31,7 @@ from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import Verdict, verify
 from agent.privacy import sealed
-from agent.wallet.keys import load_keys
 from agent.wallet.seal import Unsealer
-from agent.wallet.segments import SegmentStore
 
 SPEED: Final = "speed.vehicle"
 TOLD: Final = (
@@ -82,7 +79,7 @@ def _drive(state: Path, verdict: Verdict) -> Drive:
     happenings: list[Happening] = []
     with (
         LogReader.open(state / "events.db") as reader,
-        _opener(state, reader.log_id) as opener,
+        owners_view(state, reader.log_id) as opener,
     ):
         for recorded in reader.read():
             event = _opened(recorded, opener)
@@ -104,13 +101,6 @@ def _drive(state: Path, verdict: Verdict) -> Drive:
         happenings=happenings,
         facts=_facts(verdict, best, len(trace)),
     )
-
-
-@contextmanager
-def _opener(state: Path, log_id: bytes) -> Iterator[Unsealer]:
-    keys = load_keys(state / "keys")
-    with closing(SegmentStore(state / "keys" / "segments.db")) as segments:
-        yield Unsealer(keys.owner, segments, log_id)
 
 
 def _opened(recorded: Recorded, opener: Unsealer) -> Event | None:
