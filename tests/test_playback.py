@@ -29,10 +29,7 @@ def fix(at_ms: int) -> PositionFix:
     return PositionFix(t_ns=t_ns, arrived_ns=t_ns, speed_mps=14.0, heading_deg=90.0, **place)
 
 
-def played(
-    parts: Archive, clock: ManualClock, fixes: Iterable[PositionFix] = (), **frames_at: int
-) -> Playback:
-    del frames_at
+def played(parts: Archive, clock: ManualClock, fixes: Iterable[PositionFix] = ()) -> Playback:
     core = recorder(parts, VehicleSize(1.8, 4.4), CODEC)
     decode, _ = decoder([str(SIMCAR)])
     return Playback(core, decode, clock, fixes)

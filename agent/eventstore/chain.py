@@ -21,7 +21,6 @@ from agent.eventstore.log import Recorded
 from agent.privacy import Level
 
 VERSION: Final = 1
-HASH_BYTES: Final = 64
 LOG_ID_BYTES: Final = 32
 CHECK_BYTES: Final = 4
 MAX_EVENTS: Final = 65_535
