@@ -15,7 +15,7 @@ regional extension, stays octets. Whatever is decoded encodes to the same octets
     codec.encode_flat(core, safety)
 
 asn1tools is the reference, `Codec.reference`. The shapes that are on the air all the time take
-a shorter way (core.py, fast.py, partii.py) to the same trees, octets and refusals.
+a shorter way (core.py, flat.py, fast.py) to the same trees, octets and refusals.
 
 Every refusal is a MalformedInputError that names the component and what is wrong with it.
 """
@@ -31,6 +31,7 @@ from asn1tools.codecs import DecodeError, EncodeError
 from agent.bsm import fast
 from agent.bsm.core import decode_core, encode_core
 from agent.bsm.fasttree import safety_octets, safety_opened
+from agent.bsm.flat import decode_flat, encode_flat
 from agent.bsm.message import BasicSafetyMessage
 from agent.bsm.opentype import ONE_OCTET
 from agent.bsm.unwrap import opened, unwrap
@@ -79,8 +80,8 @@ class Codec:
 
     encode_core = staticmethod(encode_core)
     decode_core = staticmethod(decode_core)
-    encode_flat = staticmethod(fast.encode_flat)
-    decode_flat = staticmethod(fast.decode_flat)
+    encode_flat = staticmethod(encode_flat)
+    decode_flat = staticmethod(decode_flat)
 
     def __init__(self, module: str | Path, *, fast: bool = True) -> None:
         self._module = module

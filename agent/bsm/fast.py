@@ -3,16 +3,13 @@
 `unpacked` and `packed` answer None for whatever they were not made for or find wrong, and the
 reference path in codec.py does that. What they do answer is what the reference would:
 tests/bsm/test_fast.py holds both against each other, over the whole tree.
-
-`decode_flat` and `encode_flat` are for who wants neither trees nor SI, but speed.
 """
 
 from typing import Any, Final
 
 from agent.bsm.core import BARE, FRAME, Core, decode_core, encode_core
 from agent.bsm.fasttree import core_of, tree_of
-from agent.bsm.opentype import FRAGMENTS, LONGEST, ONE_OCTET
-from agent.bsm.partii import Safety, decode_safety, encode_safety
+from agent.bsm.opentype import FRAGMENTS, LONGEST, ONE_OCTET, length_octets
 from agent.bsm.uper import Tree
 from agent.errors import MalformedInputError
 
@@ -21,55 +18,12 @@ _PART_II: Final = 0x40  # of the first octet: there is a list of Part II
 _PREAMBLE: Final = 0xE0  # of the first octet: whatever may be there
 _AFTER: Final = 7  # of the octet that ends Part I: entries of Part II after the first
 _ONE_ENTRY: Final = _PART_II << 8 * (BARE - 1)
-_LARGE: Final = 512  # octets, over any that has a compiled format
 _PART_I: Final = ((1 << 290) - 1) << 3
-_VEHICLE_SAFETY: Final = 0  # SAE J2735, PartII-Id
 _IDS: Final = range(64)
-_HEAD: Final = 14  # bits of an entry: 6 of the id, 8 of the length in its short form
+_BEFORE: Final = 14  # bits of an entry: 6 of the id, 8 of the length in its short form
 
 _Entry = tuple[int, bytes]
 """partII-Id, partII-Value"""
-
-
-def encode_flat(core: Core, safety: Safety | None = None) -> bytes:
-    """The MessageFrame of Part I, and of VehicleSafetyExtensions where there are some.
-
-    Raises MalformedInputError with the component, its value and its range.
-    """
-    frame = encode_core(core)
-    if safety is None:
-        return frame
-    return framed(_joined(frame[len(FRAME) :], [(_VEHICLE_SAFETY, encode_safety(safety))]))
-
-
-def decode_flat(frame: bytes) -> tuple[Core, Safety | None]:
-    """What `encode_flat` wrote.
-
-    Raises MalformedInputError, also for a message that has more, or less common, content:
-    `Codec.decode_tree` reads those.
-    """
-    if len(frame) <= len(FRAME) + BARE:
-        return decode_core(frame), None
-    start = 3 if len(frame) <= len(FRAME) + ONE_OCTET else 4
-    body = start + BARE
-    if len(frame) <= _LARGE and frame[:start] == _MESSAGE + _length(len(frame) - start):
-        safety = _only(int.from_bytes(frame[body:]), len(frame) - body)
-        part_one = int.from_bytes(frame[start:body])
-        if safety is not None and part_one & ~_PART_I == _ONE_ENTRY:
-            return decode_core((part_one & _PART_I).to_bytes(BARE)), safety
-    raise MalformedInputError(f"{len(frame)} octets that are not Part I and the usual Part II")
-
-
-def _only(bits: int, octets: int) -> Safety | None:
-    """The one entry of a list: id, length, value, and two bits of padding."""
-    short = octets - 2 <= ONE_OCTET
-    size = octets - (2 if short else 3)
-    length = size if short else 0x8000 | size
-    if size < 1 or (size <= ONE_OCTET) != short:
-        return None
-    if bits & 3 or bits >> 8 * size + 2 != length:
-        return None
-    return decode_safety((bits >> 2) - (length << 8 * size), size)
 
 
 def unpacked(body: bytes) -> Tree | None:
@@ -101,12 +55,7 @@ def packed(tree: Tree) -> bytes | None:
 
 def framed(body: bytes) -> bytes:
     """The MessageFrame of a basic safety message of up to 16383 octets."""
-    return _MESSAGE + _length(len(body)) + body
-
-
-def _length(octets: int) -> bytes:
-    """ITU-T X.691, 11.9.3.6 and 11.9.3.7."""
-    return bytes((octets,)) if octets <= ONE_OCTET else (0x8000 | octets).to_bytes(2)
+    return _MESSAGE + length_octets(len(body)) + body
 
 
 def _split(body: bytes) -> tuple[Core, list[_Entry]]:
@@ -126,7 +75,7 @@ def _entries(octets: bytes, count: int) -> list[_Entry]:
     entries: list[_Entry] = []
     try:
         for _ in range(count):
-            left -= _HEAD
+            left -= _BEFORE
             number, length = divmod(bits >> left & 0x3FFF, 256)
             if length > ONE_OCTET:
                 left -= 8
@@ -152,7 +101,7 @@ def _joined(body: bytes, entries: list[_Entry]) -> bytes:
     """Part I with the list of Part II behind it."""
     bits = size = 0
     for number, octets in entries:
-        whole = _length(len(octets)) + octets
+        whole = length_octets(len(octets)) + octets
         bits = (bits << 6 | number) << 8 * len(whole) | int.from_bytes(whole)
         size += 6 + 8 * len(whole)
     part_one = int.from_bytes(body) | _ONE_ENTRY | len(entries) - 1

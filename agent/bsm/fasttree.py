@@ -144,7 +144,7 @@ def _whole(core: Core) -> bool:
 
 def safety_opened(octets: bytes) -> Tree | None:
     """The tree of an encoded VehicleSafetyExtensions."""
-    safety = decode_safety(int.from_bytes(octets), len(octets))
+    safety = decode_safety(octets)
     return None if safety is None else _safety_tree(safety)
 
 

@@ -1,7 +1,7 @@
 """Lengths, open types and extension additions of UPER: what stands between the values.
 
 Lengths are those of ITU-T X.691, 11.9, without fragments: 16383 octets are more than a radio
-carries in one message. Each function takes an asn1tools Decoder or Encoder.
+carries in one message. All functions but one take an asn1tools Decoder or Encoder.
 """
 
 from typing import Any, Final
@@ -54,6 +54,11 @@ def read_length(decoder: Any) -> int:
     if not ONE_OCTET < length <= LONGEST or first >= FRAGMENTS:
         raise DecodeError(f"a length that is fragmented, or below {ONE_OCTET} in the long form")
     return length
+
+
+def length_octets(length: int) -> bytes:
+    """ITU-T X.691, 11.9.3.6 and 11.9.3.7; length: up to LONGEST"""
+    return bytes((length,)) if length <= ONE_OCTET else (0x8000 | length).to_bytes(2)
 
 
 def write_length(length: int, encoder: Any) -> None:

@@ -221,7 +221,7 @@ def test_without_the_c_extension_whole_messages_are_the_same(codec: Codec) -> No
     frame = codec.encode_flat(SOMEWHERE_CORE, safety)
     program = (
         "import sys; sys.modules['bitstruct.c'] = None\n"
-        "from agent.bsm.fast import decode_flat, encode_flat\n"
+        "from agent.bsm.flat import decode_flat, encode_flat\n"
         "from agent.bsm.fastbits import PlainFormat, compiled\n"
         "assert type(compiled('u1')) is PlainFormat\n"
         "print(encode_flat(*decode_flat(bytes.fromhex(sys.argv[1]))).hex())"
@@ -256,4 +256,4 @@ def _refused(core: Core) -> str:
 
 def test_an_empty_part_two_has_one_octet() -> None:
     assert encode_safety(Safety()) == b"\0"
-    assert decode_safety(0, 1) == Safety()
+    assert decode_safety(b"\0") == Safety()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.bsm import fast
+from agent.bsm import fast, flat
 from agent.bsm.codec import Codec, UndecodableError
 from agent.bsm.core import decode_core
 from agent.bsm.uper import Tree
@@ -144,23 +144,23 @@ def test_any_octets_come_to_what_asn1tools_makes_of_them(
 
 def test_any_octets_are_a_flat_message_or_refused(codec: Codec, sources: list[bytes]) -> None:
     rng = random.Random(361)
-    flat = 0
+    count = 0
     for _ in range(10 * EXAMPLES):
         octets = mutated(rng.choice(sources), rng)
         try:
             core, safety = codec.decode_flat(octets)
         except MalformedInputError:
             continue
-        flat += 1
+        count += 1
         assert codec.encode_flat(core, safety)[-36:] == octets[-36:]
         assert codec.reference.decode_tree(octets)
-    assert flat
+    assert count
     assert not [octets for octets in (b"", b"\0", b"\0\x14", b"\0\x14\x80") if _read(octets)]
 
 
 def _read(octets: bytes) -> bool:
     try:
-        fast.decode_flat(octets)
+        flat.decode_flat(octets)
     except MalformedInputError:
         return False
     return True
