@@ -22,7 +22,7 @@ _LIST: Final = 2  # of the three bits before Part I: there is a list of Part II
 _ONE: Final = 0  # its count less one
 _SHORT: Final = 130  # octets of a frame up to which its length takes one octet, not two
 _MEDIUM: Final = 170  # and up to which that of its Part II does
-_START: Final = (1 << 8 * START) - 1
+_START: Final = (1 << START) - 1
 
 
 def encode_flat(core: Core, safety: Safety | None = None) -> bytes:
@@ -43,18 +43,20 @@ def decode_flat(frame: bytes) -> tuple[Core, Safety | None]:
     Raises MalformedInputError, also for a message that has more, or less common, content:
     `Codec.decode_tree` reads those.
     """
-    if len(frame) <= len(FRAME) + BARE:
+    octets = len(frame)
+    if octets <= len(FRAME) + BARE:
         return decode_core(frame), None
-    at = 41 if len(frame) <= _SHORT else 42 if len(frame) <= _MEDIUM else 43
-    known = look(int.from_bytes(frame[at : at + 1 + START].ljust(1 + START, b"\0")) >> 2 & _START)
+    bits = int.from_bytes(frame)
+    at = 41 if octets <= _SHORT else 42 if octets <= _MEDIUM else 43
+    known = look(bits << 40 >> 8 * (octets - at) + 2 & _START)  # 6 bits after those octets
     if known is not None:
         coding = _framed(*known)
-        inside = coding.inside(frame)
+        inside = coding.inside(bits, octets)
         if inside is not None:
             safety = sorted_out(coding.unpack(inside), *known)
             if safety is not None:
                 return decode_core(inside[coding.part_one]), safety
-    raise MalformedInputError(f"{len(frame)} octets that are not Part I and the usual Part II")
+    raise MalformedInputError(f"{octets} octets that are not Part I and the usual Part II")
 
 
 class _Framed(Shape):

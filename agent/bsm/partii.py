@@ -54,7 +54,7 @@ _EXTENDED: Final = 16  # above them
 _MANY: Final = 31  # what five bits of a number of points can say
 _STRAIGHT: Final = 32767  # the largest radius, which stands for none
 _SURE: Final = 200  # the largest confidence
-START: Final = 4  # octets of a value that tell its shape
+START: Final = 32  # bits of a value that tell its shape
 
 
 def runs(present: int, points: int) -> list[Run]:
@@ -74,7 +74,7 @@ def shape(present: int, points: int) -> Shape:
 
 
 def look(start: int) -> tuple[int, int] | None:
-    """present, points; None where no compiled format fits. start: START octets as a number"""
+    """present, points; None where no compiled format fits. start: the first START bits"""
     present, points = start >> 27, 0
     if present & _HAS_PATH:
         points = 1 + (start >> (5 if present & _HAS_EVENTS else 19) & _MANY)
@@ -85,11 +85,12 @@ def look(start: int) -> tuple[int, int] | None:
 
 def decode_safety(octets: bytes) -> Safety | None:
     """None for a value of another shape, and for one that has something wrong."""
-    known = look(int.from_bytes(octets[:START].ljust(START, b"\0")))
+    bits = int.from_bytes(octets)
+    known = look(bits << START >> 8 * len(octets))
     if known is None:
         return None
     coding = shape(*known)
-    inside = coding.inside(octets)
+    inside = coding.inside(bits, len(octets))
     return None if inside is None else sorted_out(coding.unpack(inside), *known)
 
 

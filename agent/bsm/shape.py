@@ -51,12 +51,11 @@ class Shape:
         coding = compiled("".join(run.text for run in runs))
         self.pack, self.unpack = coding.pack, coding.unpack
 
-    def inside(self, octets: bytes) -> bytes | None:
-        """The format's side of octets from the wire; None where they have another shape."""
-        bits = int.from_bytes(octets)
-        if len(octets) != self.octets or bits & self._fixed != self._value:
+    def inside(self, bits: int, octets: int) -> bytes | None:
+        """The format's side of the wire's, one number of so many octets; None for another shape."""
+        if octets != self.octets or bits & self._fixed != self._value:
             return None
-        return (bits + self._less ^ self._turned).to_bytes(self.octets)
+        return (bits + self._less ^ self._turned).to_bytes(octets)
 
     def outside(self, bits: int) -> bytes:
         """The octets for the wire of what the format's side is as one number."""

@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from agent.bsm.codec import PART_II
+from agent.bsm.codec import PART_II, Codec
 from agent.bsm.uper import (
     ADDITIONS,
     BitString,
@@ -18,9 +19,20 @@ from agent.bsm.uper import (
     SequenceOf,
     Tree,
 )
+from tests.bsm.layout import packed
 
 EXAMPLES = int(os.environ.get("AMO_EXAMPLES", "200"))
 """Messages to try; ten times as many strings of octets."""
+
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+POINT = {"latOffset": -131072, "lonOffset": 131071, "elevationOffset": -2048, "timeOffset": 1}
 
 
 def messages(types: Mapping[str, Any]) -> st.SearchStrategy[Tree]:
@@ -153,3 +165,8 @@ _BY_CLASS: Mapping[type, Callable[[Any], st.SearchStrategy[Any]]] = {
     SequenceOf: _list,
     Sequence: _members,
 }
+
+
+def with_safety(codec: Codec, safety: Tree) -> Tree:
+    tree = codec.decode_tree(packed())
+    return {**tree, "partII": [{"partII-Id": 0, "partII-Value": safety}]}
