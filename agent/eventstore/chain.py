@@ -6,7 +6,8 @@
     h(i)   = SHA3-512(0x00 | h(i-1) | event)
     body   = for each event: u32 length of event | h(i)[:4] | event
 
-0x01 is kept for the inner nodes of the Merkle tree whose leaves the h(i) are.
+A body is stored as one Zstandard frame. 0x01 stands before the inner nodes of the tree whose
+leaves the h(i) are (tree.py).
 """
 
 import struct
@@ -15,21 +16,30 @@ from functools import lru_cache
 from hashlib import sha3_512
 from typing import Final
 
+import zstandard
+
 from agent.clock import ClockQuality
 from agent.errors import MalformedInputError
-from agent.eventstore.log import Recorded
+from agent.eventstore.log import Draft, Recorded
 from agent.privacy import Level
 
 VERSION: Final = 1
 LOG_ID_BYTES: Final = 32
 CHECK_BYTES: Final = 4
+MAX_KIND: Final = 255
+"""Characters of an event's kind."""
 MAX_EVENTS: Final = 65_535
 """Events in one block."""
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of one block's body, so that a reader with little memory can take any block."""
 
+LEVEL: Final = 1
+"""Of Zstandard: a tenth of the work of hashing, and a body shrinks to less than half."""
+
+_COMPRESSOR: Final = zstandard.ZstdCompressor(level=LEVEL)
 _HEADER = struct.Struct(">BQqQIBBB")
 _ENTRY = struct.Struct(f">I{CHECK_BYTES}s")
+_PACK_HEADER, _PACK_ENTRY = _HEADER.pack, _ENTRY.pack
 _CLOCKS: Final = {int(quality): quality for quality in ClockQuality}
 _LEVELS: Final = {int(level): level for level in Level}
 
@@ -48,25 +58,33 @@ def link(prev: bytes, event: bytes) -> bytes:
 
 def encode(recorded: Recorded) -> bytes:
     """The bytes of an event. A field that has no place in the format is a ValueError."""
-    kind = recorded.kind.encode("ascii")
-    if not (kind and recorded.kind.isprintable()):
-        raise ValueError(f"event kind {recorded.kind!r}; 1 to 255 printable ASCII characters")
-    if recorded.level not in _LEVELS or recorded.clock not in _CLOCKS:
-        raise ValueError(f"level {recorded.level} or clock {recorded.clock} does not exist")
+    return _encode(recorded, recorded.seq, recorded.boot)
+
+
+def encode_all(drafts: Iterable[Draft], first: int, boot: int) -> list[bytes]:
+    """The bytes of each, numbered from `first`. Raises as `encode` does."""
+    return [_encode(draft, seq, boot) for seq, draft in enumerate(drafts, first)]
+
+
+def _encode(draft: Draft | Recorded, seq: int, boot: int) -> bytes:
+    kind = _kind_bytes(draft.kind)
+    real = isinstance(draft.level, Level) and isinstance(draft.clock, ClockQuality)
+    if not real:
+        raise ValueError(f"level {draft.level} or clock {draft.clock} does not exist")
     try:
-        header = _HEADER.pack(
+        header = _PACK_HEADER(
             VERSION,
-            recorded.seq,
-            recorded.t_ns,
-            recorded.mono_ns,
-            recorded.boot,
-            recorded.clock,
-            recorded.level,
+            seq,
+            draft.t_ns,
+            draft.mono_ns,
+            boot,
+            draft.clock,
+            draft.level,
             len(kind),
         )
     except struct.error as error:
-        raise ValueError(f"{recorded.kind}: a field is out of its range: {error}") from error
-    return header + kind + recorded.payload
+        raise ValueError(f"{draft.kind}: a field is out of its range: {error}") from error
+    return header + kind + draft.payload
 
 
 def decode(event: bytes) -> Recorded:
@@ -89,6 +107,13 @@ def decode(event: bytes) -> Recorded:
 
 
 @lru_cache(maxsize=256)  # a log has few kinds and many events
+def _kind_bytes(kind: str) -> bytes:
+    if not (kind.isascii() and kind.isprintable() and 0 < len(kind) <= MAX_KIND):
+        raise ValueError(f"event kind {kind!r}; 1 to {MAX_KIND} printable ASCII characters")
+    return kind.encode("ascii")
+
+
+@lru_cache(maxsize=256)
 def _kind(raw: bytes) -> str:
     if not raw.isascii() or not (kind := raw.decode("ascii")).isprintable() or not kind:
         raise MalformedInputError("event kind is empty, not ASCII or not printable")
@@ -100,7 +125,7 @@ def pack(events: Iterable[bytes], head: bytes) -> tuple[bytes, bytes]:
     parts: list[bytes] = []
     for event in events:
         head = link(head, event)
-        parts += (_ENTRY.pack(len(event), head[:CHECK_BYTES]), event)
+        parts += (_PACK_ENTRY(len(event), head[:CHECK_BYTES]), event)
     return b"".join(parts), head
 
 
@@ -119,3 +144,19 @@ def unpack(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         if at > size:
             raise MalformedInputError(f"event of {length} bytes; {size - start} are left")
         yield check, body[start:at]
+
+
+def compress(body: bytes) -> bytes:
+    """The frame that is stored for a body; for one thread at a time."""
+    return _COMPRESSOR.compress(body)
+
+
+def decompress(frame: bytes) -> bytes:
+    """The body in a frame of at most MAX_BODY. Raises MalformedInputError."""
+    try:
+        size = zstandard.frame_content_size(frame)
+        if not 0 <= size <= MAX_BODY:
+            raise MalformedInputError(f"a body of {size} bytes; at most {MAX_BODY}")
+        return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise MalformedInputError(f"a body of {len(frame)} bytes does not decompress") from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import apsw
 import msgspec
@@ -28,10 +28,12 @@ _OPEN: Final = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 # as bytes, since a text that was changed may be no text any more
 _SCHEMA: Final = """SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB),
     CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid"""
-_LAST: Final = """SELECT no, first_seq, n, head_before, head_after, body
-    FROM block ORDER BY no DESC LIMIT 1"""
-_NEXT: Final = """SELECT no, first_seq, n, head_before, head_after, body
-    FROM block WHERE no >= ? ORDER BY no LIMIT 1"""
+_BLOCK: Final = """SELECT no, first_seq, n, head_before, head_after, data, nodes
+    FROM block LEFT JOIN body USING (no) LEFT JOIN pruned USING (no)"""
+_LAST: Final = f"{_BLOCK} ORDER BY no DESC LIMIT 1"
+_NEXT: Final = f"{_BLOCK} WHERE no >= ? ORDER BY no LIMIT 1"
+_SEALS: Final = "SELECT no, note, mac, signature FROM seal WHERE no >= ? ORDER BY no"
+_LAST_SEAL: Final = "SELECT no, note, mac, signature FROM seal ORDER BY no DESC LIMIT 1"
 
 
 class DamagedFileError(LogCorruptError):
@@ -39,14 +41,27 @@ class DamagedFileError(LogCorruptError):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A row of the table: one transaction of the writer."""
+    """One transaction of the writer.
+
+    body: its events; None once it was pruned, and then `nodes` stands for it
+    """
 
     no: int
     first_seq: int
     n: int
     head_before: bytes
     head_after: bytes
-    body: bytes
+    body: bytes | None
+    nodes: bytes | None = None
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """A row of the table of seals; docs/formats/seal.md."""
+
+    no: int
+    note: bytes
+    mac: bytes
+    signature: bytes
 
 
 class Tail(msgspec.Struct, frozen=True):
@@ -94,7 +109,7 @@ class LogReader:
         if block is None:
             return Tail(0, Head(0, chain.genesis(self.log_id, self.note)), 0)
         try:
-            events = [event for _, event in chain.unpack(block.body)]
+            events = [event for _, event in chain.unpack(block.body or b"")]
             last = chain.decode(events[-1])
         except (MalformedInputError, IndexError) as error:
             raise LogCorruptError(f"{self._path}: block {block.no} is broken: {error}") from error
@@ -109,11 +124,11 @@ class LogReader:
         if after < 0:
             raise ValueError(f"after = {after}; sequence numbers begin at 1")
         due = None
-        for block in self.blocks(self._block_with(after + 1)):
+        for block in self.blocks(self.block_with(after + 1)):
             due = min(block.first_seq, after + 1) if due is None else due
             if block.first_seq != due:
                 raise LogCorruptError(f"{self._path}: event {block.first_seq} follows {due - 1}")
-            for recorded in self._events(block):
+            for recorded in () if block.body is None else self._events(block, block.body):
                 if recorded.seq > after:
                     yield recorded
             due += block.n
@@ -126,6 +141,25 @@ class LogReader:
                 raise LogCorruptError(f"{self._path}: block {block.no} stands where {no} should")
             yield block
             no = block.no + 1
+
+    def seals(self, first: int = 1) -> Iterator[Seal]:
+        """From number `first`, in order."""
+        with spoken_of(self._path):
+            for row in self._connection.execute(_SEALS, (first,)):
+                yield self._seal(row)
+
+    def last_seal(self) -> Seal | None:
+        with spoken_of(self._path):
+            row = self._connection.execute(_LAST_SEAL).get
+        return None if row is None else self._seal(row)
+
+    def tiles(self) -> Iterator[tuple[int, bytes]]:
+        """Number and hash of each, in order."""
+        with spoken_of(self._path):
+            for no, digest in self._connection.execute("SELECT no, hash FROM tile ORDER BY no"):
+                if not (isinstance(no, int) and isinstance(digest, bytes)):
+                    raise LogCorruptError(f"{self._path}: a tile has a column of another type")
+                yield no, digest
 
     def last_block(self) -> int:
         """Its number; 0 where there is none yet."""
@@ -166,11 +200,23 @@ class LogReader:
             row = self._connection.execute(query, bindings).get
         if row is None:
             return None
-        if tuple(map(type, row)) != (int, int, int, bytes, bytes, bytes):
+        no, first_seq, n, before, after, data, nodes = row
+        if tuple(map(type, row[:5])) != (int, int, int, bytes, bytes):
             raise LogCorruptError(f"{self._path}: a block has a column of another type")
-        return Block(*row)
+        if {type(data), type(nodes)} != {bytes, type(None)}:
+            raise LogCorruptError(f"{self._path}: block {no} has not either a body or nodes")
+        try:
+            body = None if data is None else chain.decompress(data)
+        except MalformedInputError as error:
+            raise LogCorruptError(f"{self._path}: block {no}: {error}") from error
+        return Block(no, first_seq, n, before, after, body, nodes)
 
-    def _block_with(self, seq: int) -> int:
+    def _seal(self, row: tuple[Any, ...]) -> Seal:
+        if tuple(map(type, row)) != (int, bytes, bytes, bytes):
+            raise LogCorruptError(f"{self._path}: a seal has a column of another type")
+        return Seal(*row)
+
+    def block_with(self, seq: int) -> int:
         """The number of the block that holds an event, or would hold it."""
         low, high = 1, self.last_block()
         while low < high:
@@ -186,10 +232,10 @@ class LogReader:
         with spoken_of(self._path):
             return int(self._connection.execute(query, (no,)).get)
 
-    def _events(self, block: Block) -> Iterator[Recorded]:
+    def _events(self, block: Block, body: bytes) -> Iterator[Recorded]:
         seq = block.first_seq
         try:
-            for _, event in chain.unpack(block.body):
+            for _, event in chain.unpack(body):
                 recorded = chain.decode(event)
                 if recorded.seq != seq:
                     break

@@ -1,12 +1,12 @@
 """The log on disk: the one writer of events.db.
 
-A block is a row is a transaction. Everything is encoded and hashed before the transaction
-begins, so that the write lock covers one insert and one sync.
+A block is a transaction. Everything is encoded, hashed and compressed before the transaction
+begins, so that the write lock covers two inserts and one sync.
 """
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -18,11 +18,11 @@ import apsw
 from agent.errors import AgentError, LogCorruptError, StoreError, UsageError
 from agent.eventstore import chain
 from agent.eventstore.log import Draft, Head, Recorded
-from agent.eventstore.reader import BUSY_MS, Block, LogReader, harden
+from agent.eventstore.reader import BUSY_MS, LogReader, Seal, harden
 from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
 from agent.eventstore.state import EVENTS, NEWBORN, StateLock, lock_state
 
-NOTE: Final = b"amo-agent event log 1"
+NOTE: Final = b"amo-agent event log 2"
 """The genesis note of a log that continues no other."""
 
 _FULL: Final = 2
@@ -44,15 +44,25 @@ _LIFE: Final = (
     ("mmap_size", 0),
     ("journal_size_limit", 8 * 1024 * 1024),
 )
-_INSERT: Final = "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)"
-_MAY: Final = {
-    apsw.SQLITE_TRANSACTION: None,
-    apsw.SQLITE_SELECT: None,
-    apsw.SQLITE_READ: None,
-    apsw.SQLITE_FUNCTION: None,
-    apsw.SQLITE_INSERT: "block",
+_BLOCK: Final = "INSERT INTO block VALUES (?, ?, ?, ?, ?)"
+_BODY: Final = "INSERT INTO body VALUES (?, ?)"
+_TILE: Final = "INSERT INTO tile VALUES (?, ?)"
+_SEAL: Final = "INSERT INTO seal VALUES (?, ?, ?, ?)"
+_PRUNED: Final = "INSERT INTO pruned VALUES (?, ?)"
+_AWAY: Final = "DELETE FROM body WHERE no = ?"
+
+_LOOKS: Final = {
+    apsw.SQLITE_TRANSACTION,
+    apsw.SQLITE_SELECT,
+    apsw.SQLITE_READ,
+    apsw.SQLITE_FUNCTION,
 }
+_MAY: Final = {(apsw.SQLITE_INSERT, table) for table in ("block", "body", "tile", "seal")}
 """What the writer's connection may do once it is open, and to which table."""
+_MAY_PRUNE: Final = {(apsw.SQLITE_INSERT, "pruned"), (apsw.SQLITE_DELETE, "body")}
+"""And what only `prune` may."""
+
+_Statement = tuple[str, tuple[int | bytes, ...]]
 
 
 class SqliteLog:
@@ -96,12 +106,43 @@ class SqliteLog:
         with self._mutex:
             connection = self._connected()
             first = self._head.seq + 1
-            block = self._block(first, drafts)
-            self._tried = block.head_after
-            self._commit(connection, block)
-            self._no = block.no
-            self._head = Head(first + block.n - 1, block.head_after)
+            no, before, n = self._no + 1, self._head.hash, len(drafts)
+            body, after = chain.pack(chain.encode_all(drafts, first, self.boot), before)
+            if len(body) > chain.MAX_BODY:
+                raise ValueError(f"a block of {len(body)} bytes; at most {chain.MAX_BODY}")
+            data = chain.compress(body)
+            self._tried = after
+            block = (no, first, n, before, after)
+            self._commit(connection, [(_BLOCK, block), (_BODY, (no, data))], f"{n} events")
+            self._no, self._head = no, Head(first + n - 1, after)
             return first
+
+    def seal(self, seal: Seal, tiles: Sequence[tuple[int, bytes]]) -> None:
+        """A seal and the tiles it completes, durable on return. Raises StoreError."""
+        row = (seal.no, seal.note, seal.mac, seal.signature)
+        with self._mutex:
+            self._commit(
+                self._connected(),
+                [*((_TILE, tile) for tile in tiles), (_SEAL, row)],
+                f"seal {seal.no}",
+            )
+
+    def prune(self, nodes: Mapping[int, bytes]) -> None:
+        """Takes the bodies of blocks away, by their numbers; their nodes stay in their place.
+
+        All or none, durable on return; then their space is given back. Raises StoreError.
+        """
+        statements = [(_PRUNED, row) for row in nodes.items()] + [(_AWAY, (no,)) for no in nodes]
+        with self._mutex:
+            connection = self._connected()
+            connection.authorizer = _authorize_pruning
+            try:
+                self._commit(connection, statements, f"{len(nodes)} prunings")
+                connection.execute("PRAGMA incremental_vacuum")
+            except apsw.Error as error:
+                raise StoreError(f"{self._path}: space is not given back: {error}") from error
+            finally:
+                connection.authorizer = _authorize
 
     def head(self) -> Head:
         return self._head
@@ -129,26 +170,14 @@ class SqliteLog:
     ) -> None:
         self.close()
 
-    def _block(self, first: int, drafts: Sequence[Draft]) -> Block:
-        boot = self.boot
-        events = [
-            chain.encode(
-                Recorded(seq, d.kind, d.level, d.t_ns, d.mono_ns, boot, d.clock, d.payload)
-            )
-            for seq, d in enumerate(drafts, first)
-        ]
-        before = self._head.hash
-        body, after = chain.pack(events, before)
-        if len(body) > chain.MAX_BODY:
-            raise ValueError(f"a block of {len(body)} bytes; at most {chain.MAX_BODY}")
-        return Block(self._no + 1, first, len(drafts), before, after, body)
-
-    def _commit(self, connection: apsw.Connection, block: Block) -> None:
-        row = (block.no, block.first_seq, block.n, block.head_before, block.head_after, block.body)
+    def _commit(
+        self, connection: apsw.Connection, statements: Sequence[_Statement], what: str
+    ) -> None:
         done = False
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_INSERT, row)
+            for sql, row in statements:
+                connection.execute(sql, row)
             connection.execute("COMMIT")
             done = True
         except apsw.ConstraintError as error:
@@ -156,7 +185,7 @@ class SqliteLog:
                 f"{self._path} was changed by another program: {error}"
             ) from error
         except apsw.Error as error:
-            raise StoreError(f"{self._path}: {block.n} events not written: {error}") from error
+            raise StoreError(f"{self._path}: {what} not written: {error}") from error
         finally:
             if not done:
                 self._disconnect()
@@ -250,5 +279,16 @@ def _authorize(
     action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
 ) -> int:
     del second, database, trigger
-    allowed = action in _MAY and _MAY[action] in (None, first)
+    return _answer(action in _LOOKS or (action, first) in _MAY)
+
+
+def _authorize_pruning(
+    action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
+) -> int:
+    del second, database, trigger
+    vacuum = action == apsw.SQLITE_PRAGMA and first == "incremental_vacuum"
+    return _answer(action in _LOOKS or (action, first) in _MAY_PRUNE or vacuum)
+
+
+def _answer(allowed: bool) -> int:  # noqa: FBT001 - SQLite's answer to a yes or no
     return apsw.SQLITE_OK if allowed else apsw.SQLITE_DENY

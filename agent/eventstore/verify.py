@@ -98,7 +98,7 @@ class _Walk:
         seq, head, boot = self.seq, self.head, self._boot
         before = seq, head
         try:
-            for check, event in chain.unpack(block.body):
+            for check, event in chain.unpack(block.body or b""):
                 after = chain.link(head, event)
                 if after[: chain.CHECK_BYTES] != check:
                     raise _BrokenError("the bytes of the event are not those that were hashed")

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from agent.clock import MS, ClockQuality
+from agent.eventstore import chain
 from agent.eventstore.log import Draft
 from agent.eventstore.sqlite import SqliteLog
 from agent.privacy import Level
@@ -63,6 +64,16 @@ def tampering(path: Path) -> Iterator[apsw.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def body_of(connection: apsw.Connection, no: int) -> bytes:
+    return chain.decompress(connection.execute("SELECT data FROM body WHERE no = ?", (no,)).get)
+
+
+def put_body(connection: apsw.Connection, no: int, body: bytes) -> None:
+    """A changed body, compressed as the writer does it."""
+    data = chain.compress(body)
+    connection.execute("UPDATE body SET data = ? WHERE no = ?", (data, no))
 
 
 def rows(connection: apsw.Connection, query: str) -> list[tuple[Any, ...]]:

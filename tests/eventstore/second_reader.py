@@ -4,6 +4,8 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
+import zstandard
+
 
 class Refused(Exception):  # noqa: N818 - it says what it is
     pass
@@ -15,16 +17,18 @@ def read(path: Path) -> tuple[list[dict[str, object]], str]:
     try:
         [(log_id, note)] = connection.execute("SELECT log_id, note FROM log")
         blocks = connection.execute(
-            "SELECT no, first_seq, n, head_before, head_after, body FROM block ORDER BY no"
+            "SELECT no, first_seq, n, head_before, head_after, data"
+            " FROM block JOIN body USING (no) ORDER BY no"
         ).fetchall()
     finally:
         connection.close()
     head = hashlib.sha3_512(b"\x02" + log_id + note).digest()
     events: list[dict[str, object]] = []
-    for index, (no, first_seq, n, before, after, body) in enumerate(blocks, 1):
+    for index, (no, first_seq, n, before, after, data) in enumerate(blocks, 1):
         if (no, first_seq, before) != (index, len(events) + 1, head):
             raise Refused(f"block {index}")
         at = 0
+        body = zstandard.ZstdDecompressor().decompress(data)
         while at < len(body):
             size = int.from_bytes(body[at : at + 4], "big")
             event = body[at + 8 : at + 8 + size]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+import zstandard
 
 from agent.clock import ClockQuality
 from agent.errors import LogCorruptError, UsageError
@@ -17,7 +18,7 @@ from agent.eventstore.log import Recorded
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import Verdict, verify
 from agent.privacy import Level
-from tests.eventstore.conftest import fill, rows, tampering
+from tests.eventstore.conftest import body_of, draft, fill, put_body, rows, tampering
 
 SIZES = (3, 1, 3)
 EVENTS = sum(SIZES)
@@ -57,21 +58,22 @@ def test_copied_file_alone_is_enough_and_nothing_is_left_beside_it(
 
 
 def test_every_byte_of_every_event_names_that_event(copy: Path) -> None:
-    checked = 0
+    checked = total = 0
     with tampering(copy) as connection:
-        blocks = rows(connection, "SELECT no, first_seq, body FROM block")
-        for no, first_seq, body in blocks:
+        blocks = rows(connection, "SELECT no, first_seq FROM block")
+        for no, first_seq in blocks:
+            body = body_of(connection, no)
             for index, places in offsets(body):
                 for at in places:
-                    put = "UPDATE block SET body = ? WHERE no = ?"
-                    connection.execute(put, (flipped(body, at, 1 << at % 8), no))
+                    put_body(connection, no, flipped(body, at, 1 << at % 8))
                     verdict = verify(copy)
                     assert verdict.verdict == "tampered"
                     assert verdict.first_bad_seq == first_seq + index, (no, at, verdict.reason)
                     assert verdict.events == first_seq + index - 1
-                    connection.execute(put, (body, no))
                     checked += 1
-    assert checked == sum(len(body) for _, _, body in blocks)
+            put_body(connection, no, body)
+            total += len(body)
+    assert checked == total
     assert verify(copy).verdict == "intact"
 
 
@@ -121,10 +123,11 @@ def test_every_byte_of_the_logs_name_is_bound(copy: Path, column: str) -> None:
 
 
 COPY = """INSERT INTO block
-    SELECT {}, first_seq, n, head_before, head_after, body FROM block WHERE no = {}"""
-SWAP = """UPDATE block SET no = no - 5 WHERE no > 1;
-    UPDATE block SET no = CASE no WHEN -3 THEN 3 ELSE 2 END WHERE no < 0"""
-LONGER = "UPDATE block SET body = CAST(body || {} AS BLOB) WHERE no = 2"
+    SELECT {0}, first_seq, n, head_before, head_after FROM block WHERE no = {1};
+    INSERT INTO body SELECT {0}, data FROM body WHERE no = {1}"""
+SWAP = """UPDATE {0} SET no = no - 5 WHERE no > 1;
+    UPDATE {0} SET no = CASE no WHEN -3 THEN 3 ELSE 2 END WHERE no < 0"""
+LONGER = "UPDATE body SET data = CAST(data || {} AS BLOB) WHERE no = 2"
 SHORTER = "UPDATE block SET {0} = substr({0}, 1, length({0}) - 1) WHERE no = 2"
 
 
@@ -135,11 +138,15 @@ SHORTER = "UPDATE block SET {0} = substr({0}, 1, length({0}) - 1) WHERE no = 2"
         ("DELETE FROM block WHERE no = 2", 4),
         (COPY.format(4, 3), 8),
         (COPY.format(0, 1), 1),
-        (SWAP, 4),
-        (LONGER.format("x'00'"), 5),
-        (LONGER.format("body"), 5),
-        ("UPDATE block SET body = x'' WHERE no = 2", 4),
-        (SHORTER.format("body"), 4),
+        (SWAP.format("block"), 4),
+        (SWAP.format("body"), 4),
+        (SWAP.format("block") + ";" + SWAP.format("body"), 4),
+        ("DELETE FROM body WHERE no = 2", 4),
+        ("UPDATE body SET data = (SELECT data FROM body WHERE no = 3) WHERE no = 2", 4),
+        (LONGER.format("x'00'"), 4),
+        (LONGER.format("data"), 4),
+        ("UPDATE body SET data = x'' WHERE no = 2", 4),
+        ("UPDATE body SET data = substr(data, 1, length(data) - 1) WHERE no = 2", 4),
         (SHORTER.format("head_before"), 4),
         (SHORTER.format("head_after"), 4),
         ("UPDATE block SET n = 2 WHERE no = 3", 7),
@@ -158,20 +165,48 @@ def test_change_of_blocks_is_found_at_its_place(copy: Path, sql: str, seq: int) 
     assert "\n" not in verdict.reason
 
 
+@pytest.mark.parametrize(("longer", "seq"), [(b"\0", 5), (None, 5)])
+def test_body_that_goes_on_is_found_behind_its_events(
+    copy: Path, longer: bytes | None, seq: int
+) -> None:
+    with tampering(copy) as connection:
+        body = body_of(connection, 2)
+        put_body(connection, 2, body + (body if longer is None else longer))
+    verdict = verify(copy)
+    assert (verdict.verdict, verdict.first_bad_seq) == ("tampered", seq), verdict.reason
+
+
+def test_rt_03_body_that_was_compressed_again_holds(copy: Path) -> None:
+    with tampering(copy) as connection:
+        data = zstandard.ZstdCompressor(level=19).compress(body_of(connection, 2))
+        connection.execute("UPDATE body SET data = ? WHERE no = 2", (data,))
+    assert verify(copy).verdict == "intact"
+
+
+def test_body_that_would_fill_the_memory_is_refused(copy: Path) -> None:
+    huge = zstandard.ZstdCompressor(level=1).compress(bytes(chain.MAX_BODY + 1))
+    with tampering(copy) as connection:
+        connection.execute("UPDATE body SET data = ? WHERE no = 2", (huge,))
+    verdict = verify(copy)
+    assert (verdict.verdict, verdict.first_bad_seq) == ("tampered", 4)
+    assert f"at most {chain.MAX_BODY}" in verdict.reason
+
+
 def test_block_of_another_log_is_found(copy: Path, tmp_path: Path) -> None:
     with SqliteLog.open(tmp_path / "other", create=True) as other:
         fill(other, *SIZES)
     with tampering(copy) as connection:
         connection.execute("ATTACH ? AS other", (str(tmp_path / "other" / "events.db"),))
-        connection.execute("DELETE FROM block WHERE no = 2")
-        connection.execute("INSERT INTO block SELECT * FROM other.block WHERE no = 2")
+        for table in ("block", "body"):
+            connection.execute(f"DELETE FROM {table} WHERE no = 2")
+            connection.execute(f"INSERT INTO {table} SELECT * FROM other.{table} WHERE no = 2")
     verdict = verify(copy)
     assert (verdict.verdict, verdict.first_bad_seq) == ("tampered", 4)
 
 
 def test_tail_that_was_cut_at_a_block_is_not_seen_without_a_floor(copy: Path) -> None:
     with tampering(copy) as connection:
-        connection.execute("DELETE FROM block WHERE no = 3")
+        connection.execute("DELETE FROM block WHERE no = 3; DELETE FROM body WHERE no = 3")
     verdict = verify(copy)
     assert (verdict.verdict, verdict.events) == ("intact", 4)  # stated in docs/formats/log.md
 
@@ -183,10 +218,9 @@ def forge(path: Path, *events: Recorded | bytes) -> Verdict:
         log_id, note = connection.execute("SELECT log_id, note FROM log").get
         before = chain.genesis(log_id, note)
         body, after = chain.pack(raw, before)
-        connection.execute("DELETE FROM block")
-        connection.execute(
-            "INSERT INTO block VALUES (1, 1, ?, ?, ?, ?)", (len(raw), before, after, body)
-        )
+        connection.execute("DELETE FROM block; DELETE FROM body")
+        connection.execute("INSERT INTO block VALUES (1, 1, ?, ?, ?)", (len(raw), before, after))
+        connection.execute("INSERT INTO body VALUES (1, ?)", (chain.compress(body),))
     return verify(path)
 
 
@@ -247,13 +281,14 @@ def test_log_with_a_damaged_magic_is_still_ours(copy: Path, at: int) -> None:
     assert verify(copy).verdict == "damaged"
 
 
-LEAVES = "SELECT pageno FROM dbstat WHERE name = 'block' AND pagetype = 'leaf' ORDER BY path"
+LEAVES = "SELECT pageno FROM dbstat WHERE name = 'body' AND pagetype = 'leaf' ORDER BY path"
 
 
 def test_page_of_garbage_is_damage_after_the_last_event_before_it(tmp_path: Path) -> None:
     with SqliteLog.open(tmp_path / "state", create=True) as log:
+        noise = random.Random(7)
         for _ in range(10):
-            fill(log, 60)
+            log.append([draft(i, payload=noise.randbytes(40)) for i in range(60)])
     path = tmp_path / "state" / "events.db"
     raw = bytearray(path.read_bytes())
     with apsw.Connection(str(path)) as connection:
