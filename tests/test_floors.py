@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_THERE = {
     # two SQLite libraries in one process, on one file, break each other's locks
-    "apsw": {"eventstore/sqlite", "eventstore/reader"},
+    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader"},
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
     "time": {"clock"},  # time is a parameter
 }

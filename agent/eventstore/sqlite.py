@@ -4,7 +4,6 @@ A block is a transaction. Everything is encoded, hashed and compressed before th
 begins, so that the write lock covers two inserts and one sync.
 """
 
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,24 +16,12 @@ import apsw
 
 from agent.errors import AgentError, LogCorruptError, StoreError, UsageError
 from agent.eventstore import chain
+from agent.eventstore.birth import NOTE, birth, set_pragma
 from agent.eventstore.log import Draft, Head, Recorded
 from agent.eventstore.reader import BUSY_MS, LogReader, Seal, harden
-from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
-from agent.eventstore.state import EVENTS, NEWBORN, StateLock, lock_state
-
-NOTE: Final = b"amo-agent event log 2"
-"""The genesis note of a log that continues no other."""
+from agent.eventstore.state import EVENTS, StateLock, lock_state
 
 _FULL: Final = 2
-_EXTRA: Final = 3
-_INCREMENTAL: Final = 2
-_BIRTH: Final = (
-    ("synchronous", _EXTRA),  # a power cut must not bring the journal of the birth back
-    ("page_size", 4096),
-    ("auto_vacuum", _INCREMENTAL),  # or pruned pages could never be given back
-    ("application_id", APPLICATION_ID),
-    ("user_version", FORMAT),
-)
 _LIFE: Final = (
     ("journal_mode", "wal"),
     ("synchronous", _FULL),
@@ -217,35 +204,6 @@ class SqliteLog:
                 connection.close()
 
 
-def birth(lock: StateLock, log_id: bytes, note: bytes) -> None:
-    """An empty events.db under a locked directory: there whole, or not there at all."""
-    path, newborn = lock.path / EVENTS, lock.path / NEWBORN
-    try:
-        for leftover in lock.path.glob(f"{NEWBORN}*"):
-            leftover.unlink()
-        os.close(os.open(newborn, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _deliver(newborn, log_id, note)
-        newborn.rename(path)
-        lock.sync()
-    except (OSError, apsw.Error) as error:
-        raise StoreError(f"{path} cannot be created: {error}") from error
-
-
-def _deliver(path: Path, log_id: bytes, note: bytes) -> None:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    try:
-        for name, value in _BIRTH:
-            _set(connection, path, name, value)
-        connection.execute("BEGIN IMMEDIATE")
-        for _, _, _, sql in SCHEMA:
-            connection.execute(sql)
-        connection.execute("INSERT INTO log VALUES (1, ?, ?)", (log_id, note))
-        connection.execute("COMMIT")
-        _set(connection, path, "journal_mode", "wal")
-    finally:
-        connection.close()
-
-
 def _connect(path: Path) -> apsw.Connection:
     """The writer's connection, which can do nothing but append from here on."""
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
@@ -257,7 +215,7 @@ def _connect(path: Path) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_MS)
         harden(connection)
         for name, value in _LIFE:
-            _set(connection, path, name, value)
+            set_pragma(connection, path, name, value)
         connection.authorizer = _authorize
     except apsw.Error as error:
         connection.close()
@@ -266,13 +224,6 @@ def _connect(path: Path) -> apsw.Connection:
         connection.close()
         raise
     return connection
-
-
-def _set(connection: apsw.Connection, path: Path, name: str, value: int | str) -> None:
-    connection.pragma(name, value)
-    found = connection.pragma(name)
-    if found != value:
-        raise StoreError(f"{path}: SQLite keeps {name} at {found!r}; it has to be {value!r}")
 
 
 def _authorize(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from agent.clock import SECOND, ClockQuality
 from agent.events import AgentStarted, AgentStopped, DtcSet, SignalsSampled, encode
+from agent.eventstore.birth import NOTE, birth
 from agent.eventstore.log import Draft
-from agent.eventstore.sqlite import NOTE, SqliteLog, birth
+from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import lock_state
 from agent.privacy import Level
 

@@ -12,10 +12,11 @@ import pytest
 
 from agent.errors import LogCorruptError, StoreError, UsageError
 from agent.eventstore import chain
+from agent.eventstore.birth import NOTE
 from agent.eventstore.log import EventLog, EventReader
 from agent.eventstore.reader import LogReader
 from agent.eventstore.schema import SCHEMA
-from agent.eventstore.sqlite import NOTE, SqliteLog
+from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
 from tests.eventstore.conftest import draft, fill, put_body, tampering
 
