@@ -40,6 +40,7 @@ _COMPRESSOR: Final = zstandard.ZstdCompressor(level=LEVEL)
 _HEADER = struct.Struct(">BQqQIBBB")
 _ENTRY = struct.Struct(f">I{CHECK_BYTES}s")
 _PACK_HEADER, _PACK_ENTRY = _HEADER.pack, _ENTRY.pack
+_UNPACK_HEADER, _UNPACK_ENTRY = _HEADER.unpack_from, _ENTRY.unpack_from
 _CLOCKS: Final = {int(quality): quality for quality in ClockQuality}
 _LEVELS: Final = {int(level): level for level in Level}
 
@@ -106,6 +107,20 @@ def decode(event: bytes) -> Recorded:
     return Recorded(seq, kind, privacy, t_ns, mono_ns, boot, quality, payload)
 
 
+def examine(event: bytes) -> tuple[int, int, str]:
+    """Sequence number, boot and kind of an event that is well-formed: what a verifier asks of each.
+
+    Raises MalformedInputError as `decode` does.
+    """
+    if len(event) >= _HEADER.size:
+        version, seq, _, _, boot, clock, level, length = _UNPACK_HEADER(event)
+        end = _HEADER.size + length
+        if version == VERSION and clock in _CLOCKS and level in _LEVELS and end <= len(event):
+            return seq, boot, _kind(event[_HEADER.size : end])
+    decode(event)
+    raise AssertionError("decode takes what examine does not")
+
+
 @lru_cache(maxsize=256)  # a log has few kinds and many events
 def _kind_bytes(kind: str) -> bytes:
     if not (kind.isascii() and kind.isprintable() and 0 < len(kind) <= MAX_KIND):
@@ -139,7 +154,7 @@ def unpack(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         start = at + _ENTRY.size
         if start > size:
             raise MalformedInputError(f"{size - at} bytes after the last event of a block")
-        length, check = _ENTRY.unpack_from(body, at)
+        length, check = _UNPACK_ENTRY(body, at)
         at = start + length
         if at > size:
             raise MalformedInputError(f"event of {length} bytes; {size - start} are left")
