@@ -252,6 +252,26 @@ class SignalDoubted(Event, frozen=True, array_like=True):
     expected: float
 
 
+class LogSealed(Event, frozen=True, array_like=True):
+    """A seal is on disk (docs/formats/seal.md). digest: SHA3-512 of its note."""
+
+    kind: ClassVar[str] = "log-sealed/1"
+    level: ClassVar[Level] = Level.LV3
+    no: int
+    digest: bytes
+
+
+class BodiesPruned(Event, frozen=True, array_like=True):
+    """The bodies of blocks first to last go from now on. digest: docs/formats/seal.md."""
+
+    kind: ClassVar[str] = "bodies-pruned/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    first: int
+    last: int
+    digest: bytes
+
+
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -21,7 +21,8 @@ from agent.eventstore.log import Head, Recorded
 from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
 
 BUSY_MS: Final = 2_000
-_FIRST: Final = -(2**63)  # also finds block numbers that cannot be
+LOWEST: Final = -(2**63)
+"""As the first block to read: also finds numbers that cannot be."""
 _MARGIN: Final = 64 * 1024  # a row is its body and some columns
 _HEADER_BYTES: Final = 100
 _OPEN: Final = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
@@ -133,7 +134,7 @@ class LogReader:
                     yield recorded
             due += block.n
 
-    def blocks(self, first: int = _FIRST) -> Iterator[Block]:
+    def blocks(self, first: int = LOWEST) -> Iterator[Block]:
         """From block number `first` to the end as it then is, in order."""
         no: int | None = None
         while block := self._row(_NEXT, first if no is None else no):

@@ -5,26 +5,37 @@ first thing that does not follow. A log whose end was cut off at a block still h
 something outside the file can tell (docs/formats/log.md, "What a verifier cannot see").
 """
 
-from collections.abc import Callable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain as chain_of
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-from agent.errors import LogCorruptError, MalformedInputError, StoreError
+from agent.errors import LogCorruptError, StoreError
 from agent.eventstore import chain
 from agent.eventstore.reader import (
-    Block,
+    LOWEST,
     DamagedFileError,
     LogReader,
     cut_short,
     nobody_writes,
 )
+from agent.eventstore.walk import Walked, walk
 
 Progress = Callable[[int, int], None]
 Word = Literal["intact", "tampered", "truncated", "damaged"]
 """tampered: it can be read and does not hold; truncated: the file is shorter than its own
 header says; damaged: a part of it cannot be read."""
+
+_SHARE: Final = 64
+"""Blocks that a process looks at in one go."""
+_WORTH: Final = 2_000
+"""Blocks from which on more processes take less time than they need to start."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -47,25 +58,27 @@ class Verdict(msgspec.Struct, frozen=True):
     log_id: str
 
 
-def verify(events_db: Path, *, progress: Progress | None = None) -> Verdict:
+def verify(events_db: Path, *, progress: Progress | None = None, alone: bool = False) -> Verdict:
     """The verdict on one events.db, at rest or while it grows. Nothing is written.
 
-    progress: called with (blocks checked, blocks there were at the start).
+    progress: called with (blocks checked, blocks there were at the start)
+    alone:    in this process only; else a large log is shared by as many as there are processors
     Raises UsageError when there is no such file or it is not a log.
     """
     still = nobody_writes(events_db)
-    verdict = _verify(events_db, progress, still=still)
+    verdict = _verify(events_db, progress, still=still, alone=alone)
     if still and not nobody_writes(events_db):
-        verdict = _verify(events_db, progress, still=False)  # a writer came while we read
+        # a writer came while we read
+        verdict = _verify(events_db, progress, still=False, alone=alone)
     return verdict
 
 
 class _BrokenError(Exception):
-    """The first thing that does not follow; the walk stands at the event before it."""
+    """The first thing that does not follow; the fold stands at the event before it."""
 
 
-class _Walk:
-    """The chain as far as it holds."""
+class _Fold:
+    """The log as far as it holds: each block goes on where the one before it ended."""
 
     def __init__(self) -> None:
         self.log_id = b""
@@ -78,46 +91,25 @@ class _Walk:
         self.log_id = log_id
         self.head = chain.genesis(log_id, note)
 
-    def take(self, block: Block) -> None:
+    def take(self, walked: Walked) -> None:
         """Moves past a block. Raises _BrokenError."""
+        block = walked.block
         if block.no != self.blocks + 1:
             raise _BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
         if block.first_seq != self.seq + 1:
             raise _BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
         if block.head_before != self.head:
             raise _BrokenError(f"block {block.no} does not follow the one before it")
-        before_last = self._take_events(block)
-        if block.head_after != self.head:
-            self.seq, self.head = before_last  # the last event is the one that hash belongs to
-            raise _BrokenError(f"block {block.no} does not end with the hash it says")
+        if walked.boots is not None:
+            first, last = walked.boots
+            if first < self._boot:
+                raise _BrokenError(f"boot {first} follows boot {self._boot}")
+            self._boot = last
+        self.seq += walked.good
+        self.head = walked.head
+        if walked.bad:
+            raise _BrokenError(walked.bad)
         self.blocks += 1
-
-    def _take_events(self, block: Block) -> tuple[int, bytes]:
-        """Sequence number and head before its last event."""
-        last = block.first_seq + block.n - 1
-        seq, head, boot = self.seq, self.head, self._boot
-        before = seq, head
-        try:
-            for check, event in chain.unpack(block.body or b""):
-                after = chain.link(head, event)
-                if after[: chain.CHECK_BYTES] != check:
-                    raise _BrokenError("the bytes of the event are not those that were hashed")
-                recorded = chain.decode(event)
-                if recorded.seq != seq + 1:
-                    raise _BrokenError(f"the event says it is {recorded.seq}")
-                if recorded.boot < boot:
-                    raise _BrokenError(f"boot {recorded.boot} follows boot {boot}")
-                if recorded.seq > last:
-                    raise _BrokenError(f"block {block.no} holds more than {block.n} events")
-                before = seq, head
-                seq, head, boot = recorded.seq, after, recorded.boot
-        except MalformedInputError as error:
-            raise _BrokenError(str(error)) from error
-        finally:
-            self.seq, self.head, self._boot = seq, head, boot
-        if seq != last:
-            raise _BrokenError(f"block {block.no} holds fewer than {block.n} events")
-        return before
 
     def verdict(self, word: Word, reason: str) -> Verdict:
         return Verdict(
@@ -131,24 +123,27 @@ class _Walk:
         )
 
 
-def _verify(path: Path, progress: Progress | None, *, still: bool) -> Verdict:
-    walk = _Walk()
-    word, reason = _go(walk, path, progress, still=still)
+def _verify(path: Path, progress: Progress | None, *, still: bool, alone: bool) -> Verdict:
+    fold = _Fold()
+    word, reason = _go(fold, path, progress, still=still, alone=alone)
     # while somebody writes, what the file lacks is in the write-ahead log
     if (still or word != "intact") and cut_short(path):
         word, reason = "truncated", "the file ends before its last page"
-    return walk.verdict(word, reason)
+    return fold.verdict(word, reason)
 
 
-def _go(walk: _Walk, path: Path, progress: Progress | None, *, still: bool) -> tuple[Word, str]:
+def _go(
+    fold: _Fold, path: Path, progress: Progress | None, *, still: bool, alone: bool
+) -> tuple[Word, str]:
     try:
         with LogReader.open(path, still=still) as reader:
-            walk.begin(reader.log_id, reader.note)
+            fold.begin(reader.log_id, reader.note)
             total = reader.last_block()
-            for block in reader.blocks():
-                walk.take(block)
-                if progress is not None:
-                    progress(walk.blocks, max(total, walk.blocks))
+            with _walks(reader, path, total, still=still, alone=alone) as walks:
+                for walked in walks:
+                    fold.take(walked)
+                    if progress is not None:
+                        progress(fold.blocks, max(total, fold.blocks))
             reader.check_structure()
     except DamagedFileError as error:
         return "damaged", str(error)
@@ -157,3 +152,39 @@ def _go(walk: _Walk, path: Path, progress: Progress | None, *, still: bool) -> t
     except StoreError as error:
         return "damaged", str(error)
     return "intact", "every event follows from the one before it"
+
+
+@contextmanager
+def _walks(
+    reader: LogReader, path: Path, total: int, *, still: bool, alone: bool
+) -> Iterator[Iterable[Walked]]:
+    """Every block in order, looked at in this process or shared out."""
+    processes = len(os.sched_getaffinity(0))
+    if alone or total < _WORTH or processes == 1:
+        yield map(walk, reader.blocks())
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        look = partial(_look, path, still)
+        shares = pool.imap(look, range(1, total + 1, _SHARE))
+        yield chain_of(_in_order(shares), map(walk, reader.blocks(total + 1)))
+
+
+def _look(path: Path, still: bool, first: int) -> tuple[list[Walked], StoreError | None]:  # noqa: FBT001 - a part of a call that is sent elsewhere
+    """The blocks of one share as far as they can be read, and why not further."""
+    found: list[Walked] = []
+    try:
+        with LogReader.open(path, still=still) as reader:
+            for block in reader.blocks(LOWEST if first == 1 else first):
+                if block.no >= first + _SHARE:
+                    break
+                found.append(walk(block))
+    except StoreError as error:
+        return found, error
+    return found, None
+
+
+def _in_order(shares: Iterable[tuple[list[Walked], StoreError | None]]) -> Iterator[Walked]:
+    for found, error in shares:
+        yield from found
+        if error is not None:
+            raise error

@@ -357,3 +357,25 @@ def test_error_of_a_reader_names_no_foreign_error_type(copy: Path) -> None:
     verdict = verify(copy)
     assert "which one it is" in verdict.reason
     assert not issubclass(LogCorruptError, apsw.Error)
+
+
+def test_rt_95_a_log_that_is_shared_out_gets_the_verdict_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.eventstore.verify._WORTH", 100)
+    with SqliteLog.open(tmp_path / "state", create=True) as log:
+        fill(log, *[2] * 200)
+    path = tmp_path / "state" / "events.db"
+    seen: list[tuple[int, int]] = []
+    assert verify(path, progress=lambda *both: seen.append(both)) == verify(path, alone=True)
+    assert seen[-1] == (200, 200)
+    for sql in (
+        "UPDATE block SET head_before = zeroblob(64) WHERE no = 65",
+        "DELETE FROM body WHERE no = 150",
+        "DELETE FROM block WHERE no = 129",
+    ):
+        with tampering(path) as connection:
+            connection.execute(sql)
+        verdict = verify(path)
+        assert verdict == verify(path, alone=True)
+        assert verdict.verdict == "tampered"

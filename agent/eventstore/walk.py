@@ -1,0 +1,96 @@
+"""One block looked at by itself: do its events follow from the head it begins with? No I/O.
+
+Since a block says that head, blocks can be looked at in any order and by several processes;
+verify.py then sees whether each begins where the one before it ended.
+"""
+
+import msgspec
+
+from agent.errors import MalformedInputError
+from agent.events import BodiesPruned, LogSealed
+from agent.eventstore import chain
+from agent.eventstore.reader import Block
+from agent.eventstore.tree import nodes_of
+
+TOLD = frozenset({LogSealed.kind, BodiesPruned.kind})
+"""Kinds that say something about the log itself."""
+
+
+class Walked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a block.
+
+    block: without its body
+    good:  events that hold, from the first on; head: after the last of them
+    bad:   what is wrong with the event behind those; empty where nothing is
+    boots: of the first and the last good event; None where there is none
+    nodes: of the leaves, as seal.md has them; empty where something is bad
+    told:  events about the log itself: sequence number, kind, payload
+    """
+
+    block: Block
+    good: int
+    head: bytes
+    bad: str = ""
+    boots: tuple[int, int] | None = None
+    nodes: bytes = b""
+    told: list[tuple[int, str, bytes]] = []
+
+
+def walk(block: Block) -> Walked:
+    if block.body is None:
+        return Walked(block=block, good=block.n, head=block.head_after, nodes=block.nodes or b"")
+    steps = _Steps(block)
+    bad = steps.go(block.body)
+    if not bad and steps.head != block.head_after:
+        steps.leaves.pop()  # the last event is the one that this hash belongs to
+        bad = f"block {block.no} does not end with the hash it says"
+    return Walked(
+        block=msgspec.structs.replace(block, body=None),
+        good=len(steps.leaves),
+        head=steps.leaves[-1] if steps.leaves else block.head_before,
+        bad=bad,
+        boots=(steps.boots[0], steps.boots[-1]) if steps.boots else None,
+        nodes=b"" if bad else nodes_of(block.first_seq - 1, steps.leaves),
+        told=steps.told,
+    )
+
+
+class _Steps:
+    """The events of one block, as far as they hold."""
+
+    def __init__(self, block: Block) -> None:
+        self.head = block.head_before
+        self.leaves: list[bytes] = []
+        self.boots: list[int] = []
+        self.told: list[tuple[int, str, bytes]] = []
+        self._block = block
+
+    def go(self, body: bytes) -> str:
+        """Empty, or what is wrong with the event behind the last leaf."""
+        block, head, link = self._block, self.head, chain.link
+        leaves, due, boot = self.leaves, block.first_seq, 0
+        try:
+            for check, event in chain.unpack(body):
+                head = link(head, event)
+                if head[: chain.CHECK_BYTES] != check:
+                    return "the bytes of the event are not those that were hashed"
+                seq, now, kind = chain.examine(event)
+                if seq != due:
+                    return f"the event says it is {seq}"
+                if now != boot:
+                    if now < boot:
+                        return f"boot {now} follows boot {boot}"
+                    self.boots.append(now)
+                    boot = now
+                if len(leaves) >= block.n:
+                    return f"block {block.no} holds more than {block.n} events"
+                if kind in TOLD:
+                    self.told.append((seq, kind, chain.decode(event).payload))
+                leaves.append(head)
+                due += 1
+        except MalformedInputError as error:
+            return str(error)
+        self.head = head
+        return (
+            "" if len(leaves) == block.n else f"block {block.no} holds fewer than {block.n} events"
+        )
