@@ -59,7 +59,13 @@ def public_bytes(private: ec.EllipticCurvePrivateKey) -> bytes:
 def sign(private: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     """ECDSA over SHA-256, RFC 6979 nonce: a poor random source at boot cannot leak the key."""
     der = private.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
-    r, s = decode_dss_signature(der)
+    return fixed_width(*decode_dss_signature(der))
+
+
+def fixed_width(r: int, s: int) -> bytes:
+    """An ECDSA signature in 64 bytes, with the lower of the two s that verify. Raises SealError."""
+    if not (0 < r < ORDER and 0 < s < ORDER):
+        raise SealError("r and s of a signature are not in 1..ORDER-1")
     s = min(s, ORDER - s)
     return r.to_bytes(SCALAR_BYTES, "big") + s.to_bytes(SCALAR_BYTES, "big")
 

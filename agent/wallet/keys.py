@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 from agent.errors import ConfigError, SealError
 from agent.wallet import curve, hpke, keyfile
 from agent.wallet.address import address
+from agent.wallet.token import Counter, open_key
 
 USES: Final = ("account", "device", "owner")
 
@@ -22,6 +23,14 @@ class Signer(Protocol):
     @property
     def public(self) -> bytes:
         """65 bytes, uncompressed."""
+
+    @property
+    def custody(self) -> str:
+        """Where the private key lies, as seals say it: a key of SCHEMES."""
+
+    @property
+    def counter(self) -> Counter | None:
+        """The hardware counter beside the key."""
 
     def sign(self, message: bytes) -> bytes:
         """ECDSA P-256 over SHA-256 of message: r and s, 64 bytes, s low. Raises SealError."""
@@ -38,6 +47,9 @@ class Opener(Protocol):
 
 class FileKey:
     """A key from a file; a Signer and an Opener. It shows its address and can not be copied out."""
+
+    custody: Final = "file"
+    counter: Final = None
 
     def __init__(self, scalar: bytes, *, protected: bool) -> None:
         self._private = curve.load_private(scalar)
@@ -66,20 +78,25 @@ class Keys(NamedTuple):
     protected: bool
 
 
-def key_at(uri: str, use: str, passphrase: bytes | None = None) -> FileKey:
-    """URI ("file:/var/lib/amo-agent/keys/owner.key") -> key.
+def key_at(uri: str, use: str, passphrase: bytes | None = None) -> Signer:
+    """URI ("file:/var/lib/amo-agent/keys/device.key", "pkcs11:…", "tpm:…") -> key.
 
-    Raises ConfigError for a scheme that is not known, SealError for a key that cannot be used.
+    passphrase: of a key file; the PIN of a token is in a file of its own, which the URI names
+    Raises ConfigError for a URI that cannot be one, a missing library and a wrong PIN, SealError
+    for a key that cannot be used.
     """
-    scheme, _, place = uri.partition(":")
+    scheme = uri.partition(":")[0]
     if scheme not in SCHEMES:
-        raise ConfigError(f"key {uri!r}: no such scheme; have {sorted(SCHEMES)}")
-    return SCHEMES[scheme](place, use, passphrase)
+        raise ConfigError(f"key {scheme!r}: no such scheme; have {sorted(SCHEMES)}")
+    return SCHEMES[scheme](uri, use, passphrase)
 
 
-def create_keys(directory: Path, passphrase: bytes | None = None) -> Keys:
-    """Three new keys in a new directory of mode 0700; all of them on disk, or none.
+def create_keys(
+    directory: Path, passphrase: bytes | None = None, *, device: Signer | None = None
+) -> Keys:
+    """New keys in a new directory of mode 0700; all of them on disk, or none.
 
+    device: the device key where it lies elsewhere; then no file is made for it
     The directory may exist if it is empty. Raises SealError when it is not, and when the disk
     refuses.
     """
@@ -88,7 +105,7 @@ def create_keys(directory: Path, passphrase: bytes | None = None) -> Keys:
         if directory.exists() and any(directory.iterdir()):
             raise SealError(f"{directory} is not empty; keys are never replaced")
         _make_empty(unfinished)
-        for use in USES:
+        for use in USES if device is None else ("account", "owner"):
             data = keyfile.encode(use, curve.new_scalar(), passphrase)
             keyfile.write(unfinished / f"{use}.key", data)
         _sync(unfinished)
@@ -96,29 +113,51 @@ def create_keys(directory: Path, passphrase: bytes | None = None) -> Keys:
         _sync(directory.parent)
     except OSError as error:
         raise SealError(f"{directory}: keys not created: {error.strerror}") from error
-    return load_keys(directory, passphrase)
+    return load_keys(directory, passphrase, device=device)
 
 
-def load_keys(directory: Path, passphrase: bytes | None = None) -> Keys:
-    """Raises SealError naming the file that is missing, broken or open to others."""
+def load_keys(
+    directory: Path, passphrase: bytes | None = None, *, device: Signer | None = None
+) -> Keys:
+    """device: as in create_keys. Raises SealError naming the file that is missing, broken or
+    open to others.
+    """
+    owner = load_owner(directory, passphrase)
+    account = _from_file(directory / "account.key", "account", passphrase)
+    files = [account, owner]
+    if device is None:
+        files.append(device := _from_file(directory / "device.key", "device", passphrase))
+    return Keys(account, device, owner, all(key.protected for key in files))
+
+
+def load_owner(directory: Path, passphrase: bytes | None = None) -> FileKey:
+    """The owner's key alone. Raises SealError as load_keys."""
     try:
         keyfile.check_private(directory, directory.lstat())
     except OSError as error:
         raise SealError(f"{directory}: {error.strerror}") from error
-    account, device, owner = (
-        key_at(f"file:{directory / use}.key", use, passphrase) for use in USES
-    )
-    protected = account.protected and device.protected and owner.protected
-    return Keys(account, device, owner, protected)
+    return _from_file(directory / "owner.key", "owner", passphrase)
 
 
-def _from_file(place: str, use: str, passphrase: bytes | None) -> FileKey:
-    scalar, protected = keyfile.decode(keyfile.read_private(Path(place)), use, passphrase)
+def _from_file(path: Path, use: str, passphrase: bytes | None) -> FileKey:
+    scalar, protected = keyfile.decode(keyfile.read_private(path), use, passphrase)
     return FileKey(scalar, protected=protected)
 
 
-SCHEMES: Final[Mapping[str, Callable[[str, str, bytes | None], FileKey]]] = {"file": _from_file}
-"""Where keys can lie. A key in a token or a TPM is one line here."""
+def _in_file(uri: str, use: str, passphrase: bytes | None) -> Signer:
+    return _from_file(Path(uri.removeprefix("file:")), use, passphrase)
+
+
+def _in_token(uri: str, _use: str, _passphrase: bytes | None) -> Signer:
+    return open_key(uri)
+
+
+SCHEMES: Final[Mapping[str, Callable[[str, str, bytes | None], Signer]]] = {
+    "file": _in_file,
+    "pkcs11": _in_token,
+    "tpm": _in_token,
+}
+"""Where keys can lie."""
 
 
 def _make_empty(directory: Path) -> None:
