@@ -13,7 +13,7 @@ from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
-from agent.wallet.keys import Keys, create_keys, load_keys
+from agent.wallet.keys import Keys, Signer, create_keys, load_keys, load_owner
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys, SegmentStore
 
@@ -54,15 +54,18 @@ class Archive:
 
 
 @contextmanager
-def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
+def archive(
+    state: Path, clock: Clock, *, wait: bool, device: Signer | None = None
+) -> Iterator[Archive]:
     """Open the state directory, or make it, and close it with everything written.
 
     wait: whether a full queue makes the caller wait (a recording) or is counted as a loss (a car)
+    device: the device key where it is not in the state directory
     Raises UsageError for a directory that is not ours to use, StoreError, SealError.
     """
     with ExitStack() as stack:
         log = stack.enter_context(SqliteLog.open(state, create=True))
-        keys = _keys(state / "keys", begun=log.head().seq > 0)
+        keys = _keys(state / "keys", device, begun=log.head().seq > 0)
         segments = stack.enter_context(
             SegmentKeys(state / "keys" / SEGMENTS, keys.owner.public, clock)
         )
@@ -80,11 +83,11 @@ def archive(state: Path, clock: Clock, *, wait: bool) -> Iterator[Archive]:
         journal.write(AgentStopped("finished"))
 
 
-def _keys(directory: Path, *, begun: bool) -> Keys:
+def _keys(directory: Path, device: Signer | None, *, begun: bool) -> Keys:
     """Those of the directory; new ones for a new log alone, or its sealed events were lost."""
     if not begun and not (directory / "owner.key").exists():
-        return create_keys(directory)
-    keys = load_keys(directory)
+        return create_keys(directory, device=device)
+    keys = load_keys(directory, device=device)
     if begun and not (directory / SEGMENTS).exists():
         raise SealError(f"{directory / SEGMENTS} is missing: what was sealed cannot be opened")
     return keys
@@ -100,6 +103,6 @@ def owners_view(state: Path, log_id: bytes) -> Iterator[Unsealer]:
 
     Raises SealError where they are missing.
     """
-    keys = load_keys(state / "keys")
+    owner = load_owner(state / "keys")
     with closing(SegmentStore(state / "keys" / SEGMENTS)) as segments:
-        yield Unsealer(keys.owner, segments, log_id)
+        yield Unsealer(owner, segments, log_id)

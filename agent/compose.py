@@ -16,7 +16,7 @@ from agent.bsm.message import VehicleDetails, VehicleSize
 from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.clock import Clock
-from agent.config import BusConfig, Config, RadioConfig, host_and_port
+from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError, UsageError
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.installed import codec
@@ -35,10 +35,21 @@ from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
+from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
 
 SWITCH_S = 0.0005
 """Our choice: a twentieth of what a message may be late."""
+
+
+def device_key(config: KeysConfig) -> Signer | None:
+    """The device key where it is not in the state directory. Raises ConfigError, SealError."""
+    if config.device is None:
+        return None
+    try:
+        return key_at(config.device, "device")
+    except ConfigError as error:
+        raise ConfigError(f"keys.device: {error}") from error
 
 
 def recorder(

@@ -1,7 +1,8 @@
 """The configuration file of `amo-agent run`, as types. Every number says its unit in its name.
 
 TOML; systemd/agent.toml is a commented example. What is left out is safe: no queries on a bus,
-no radio, nothing uploaded. Keys are never in the file; they lie in the state directory.
+no radio, nothing uploaded. Keys are never in the file, nor are PINs; they lie in the state
+directory or where the file says.
 """
 
 import tomllib
@@ -86,6 +87,12 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
 
 
+class KeysConfig(_Section, frozen=True, kw_only=True):
+    """device: URI of the device key, "pkcs11:…" or "tpm:…"; without it, a file in `state`."""
+
+    device: Annotated[str, Meta(min_length=1)] | None = None
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """state: the directory for the log, the keys and nothing else."""
 
@@ -95,6 +102,7 @@ class Config(_Section, frozen=True, kw_only=True):
     radio: RadioConfig | None = None
     vehicle: VehicleConfig | None = None
     upload: UploadConfig | None = None
+    keys: KeysConfig = KeysConfig()
 
 
 def load_config(path: Path) -> Config:

@@ -7,6 +7,7 @@ import pytest
 
 from agent.archive import Archive, archive
 from agent.clock import ManualClock
+from tests.tokens import SoftHsm, SwTpm
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -20,3 +21,15 @@ def clock() -> ManualClock:
 def parts(tmp_path: Path, clock: ManualClock) -> Iterator[Archive]:
     with archive(tmp_path / "state", clock, wait=True) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    return SoftHsm(tmp_path_factory.mktemp("softhsm"))
+
+
+@pytest.fixture(scope="session")
+def swtpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwTpm]:
+    tpm = SwTpm(tmp_path_factory.mktemp("swtpm"))
+    yield tpm
+    tpm.unplug()

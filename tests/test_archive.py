@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.archive import archive
+from agent.archive import archive, owners_view
 from agent.clock import ManualClock
 from agent.errors import SealError, UsageError
 from agent.events import AgentStarted, AgentStopped, DtcSet, VinRead
+from agent.wallet import curve
+from agent.wallet.keys import FileKey
 from tests.conftest import START_NS
 from tests.opened import opened
 
@@ -71,6 +73,30 @@ def test_a_second_run_on_the_same_state_is_refused(tmp_path: Path) -> None:
     with (
         archive(tmp_path / "state", ManualClock(START_NS), wait=True),
         pytest.raises(UsageError, match="state"),
+        archive(tmp_path / "state", ManualClock(START_NS), wait=True),
+    ):
+        pass
+
+
+def test_a_device_key_from_elsewhere_is_used_and_not_written_beside_the_others(
+    tmp_path: Path,
+) -> None:
+    state, device = tmp_path / "state", FileKey(curve.new_scalar(), protected=False)
+    for _ in range(2):
+        with archive(state, ManualClock(START_NS), wait=True, device=device) as parts:
+            assert parts.keys.device is device
+            log_id = parts.log.log_id
+    assert not (state / "keys" / "device.key").exists()
+    with owners_view(state, log_id):
+        pass  # whoever reads needs the owner's key alone
+
+
+def test_a_log_begun_with_a_device_key_elsewhere_is_not_given_one_in_a_file(tmp_path: Path) -> None:
+    device = FileKey(curve.new_scalar(), protected=False)
+    with archive(tmp_path / "state", ManualClock(START_NS), wait=True, device=device):
+        pass
+    with (
+        pytest.raises(SealError, match=r"device\.key"),
         archive(tmp_path / "state", ManualClock(START_NS), wait=True),
     ):
         pass

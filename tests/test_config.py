@@ -104,6 +104,16 @@ def test_an_ipv6_address_is_read_in_brackets() -> None:
     assert host_and_port("[::1]:5001") == ("::1", 5001)
 
 
+def test_the_device_key_may_lie_in_a_token(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text(GOOD + '[keys]\ndevice = "tpm:handle=0x81010001"\n')
+    assert load_config(tmp_path / "agent.toml").keys.device == "tpm:handle=0x81010001"
+    assert "owner" in refused(tmp_path, GOOD + '[keys]\nowner = "tpm:handle=0x81010001"\n')
+
+
+def test_a_pin_in_the_configuration_is_refused_and_not_shown(tmp_path: Path) -> None:
+    assert "4711" not in refused(tmp_path, GOOD + '[keys]\npin = "4711"\n')
+
+
 def test_the_example_in_the_repository_loads() -> None:
     example = Path(__file__).parent.parent / "systemd" / "agent.toml"
     assert load_config(example).bus[0].queries is False

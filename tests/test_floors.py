@@ -33,6 +33,8 @@ ONLY_THERE = {
     # two SQLite libraries in one process, on one file, break each other's locks
     "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader"},
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
+    "pkcs11": {"wallet/pkcs11"},  # optional: who has no token needs no library
+    "subprocess": {"wallet/tpmtools"},  # one place starts programs, and hands them secrets
     "time": {"clock"},  # time is a parameter
 }
 """Foreign modules that only certain files may import, and why."""

@@ -39,6 +39,11 @@ def runtime_dependencies() -> set[str]:
     return names(settings()["options"]["install_requires"])
 
 
+def optional_dependencies() -> set[str]:
+    extras = settings()["options.extras_require"]
+    return {name for extra in extras if extra != "dev" for name in names(extras[extra])}
+
+
 def imported_distributions() -> set[str]:
     """Distributions whose modules some file under agent/ imports, wherever in the file."""
     modules: set[str] = set()
@@ -106,11 +111,15 @@ def test_wheel_holds_code_data_licence_and_command(tmp_path: Path) -> None:
 
 
 def test_every_dependency_is_imported_somewhere() -> None:
-    assert runtime_dependencies() - imported_distributions() == set()
+    assert (runtime_dependencies() | optional_dependencies()) - imported_distributions() == set()
 
 
 def test_every_foreign_import_is_a_dependency() -> None:
-    assert imported_distributions() - runtime_dependencies() == set()
+    assert imported_distributions() - runtime_dependencies() - optional_dependencies() == set()
+
+
+def test_what_is_optional_is_there_for_the_tests() -> None:
+    assert optional_dependencies() <= locked(ROOT / "requirements-dev.txt").keys()
 
 
 def test_lock_pins_every_dependency_by_version_and_hash() -> None:

@@ -14,7 +14,7 @@ from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
-from agent.compose import configured, radio, steady, uploader
+from agent.compose import configured, device_key, radio, steady, uploader
 from agent.config import Config, UploadConfig, load_config
 from agent.errors import ConfigError, UsageError
 from agent.privacy import Level
@@ -34,7 +34,8 @@ def command(*, path: Path) -> None:
     """
     log_to_stderr()
     config = load_config(path)
-    with archive(Path(config.state), SystemClock(), wait=False) as parts:
+    device = device_key(config.keys)
+    with archive(Path(config.state), SystemClock(), wait=False, device=device) as parts:
         asyncio.run(_serve(path, config, parts))
 
 

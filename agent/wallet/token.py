@@ -5,6 +5,8 @@ that was there at the start) is added here, once for all kinds of token.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn, Protocol
 
 from agent.errors import ConfigError, SealError
@@ -13,6 +15,15 @@ from agent.wallet.address import address
 
 _TRIAL: Final = b"amo-agent key trial 1"
 """Signed once when a key is opened, so that a wrong PIN is found then. A seal begins otherwise."""
+
+
+@contextmanager
+def while_running() -> Iterator[None]:
+    """What was good at the start ends no run: what was a ConfigError then is a SealError now."""
+    try:
+        yield
+    except ConfigError as error:
+        raise SealError(str(error)) from error
 
 
 class Counter(Protocol):
@@ -57,21 +68,17 @@ class Token(Protocol):
 class TokenKey:
     """A Signer by the key of a token."""
 
-    def __init__(self, token: Token) -> None:
-        """Raises ConfigError and SealError as the token does."""
+    def __init__(self, token: Token, public: bytes) -> None:
+        """public: what the token says it is. Raises ConfigError and SealError as the token does."""
         self._token = token
-        self.public = token.public()
+        self.public = public
         self.custody = token.custody
         self.counter = token.counter
         self._sign(_TRIAL)
-        if token.counter is not None:
-            token.counter.value()
 
+    @while_running()
     def sign(self, message: bytes) -> bytes:
-        try:
-            return self._sign(message)
-        except ConfigError as error:  # the key was good at the start: no reason to end the run
-            raise SealError(str(error)) from error
+        return self._sign(message)
 
     def _sign(self, message: bytes) -> bytes:
         signature = curve.fixed_width(*self._token.sign(hashlib.sha256(message).digest()))
@@ -88,14 +95,15 @@ class TokenKey:
 
 def open_key(uri: str) -> TokenKey:
     """Raises ConfigError and SealError as the token does."""
-    return TokenKey(_token(uri))
+    token = _token(uri)
+    return TokenKey(token, token.public())
 
 
 def create_key(uri: str) -> TokenKey:
     """A new key, and the counter if the URI names one. Raises ConfigError and SealError."""
     token = _token(uri)
     token.create()
-    return TokenKey(token)
+    return TokenKey(token, token.public())
 
 
 def _token(uri: str) -> Token:

@@ -84,6 +84,8 @@ def parse(uri: str, path: Collection[str], query: Collection[str]) -> TokenUri:
     may be a PIN in the wrong place.
     """
     scheme, _, rest = uri.partition(":")
+    if not uri.isascii() or not uri.isprintable():
+        raise ConfigError(f"{scheme!r}: the URI of a key has characters that are not of a URI")
     before, _, behind = rest.partition("?")
     return TokenUri(
         f"{scheme}:{before}",

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agent.errors import ConfigError, SealError
+from agent.wallet.token import while_running
 from agent.wallet.tokenuri import Pin, parse
 from agent.wallet.tpmtools import Tools
 
@@ -27,7 +28,7 @@ _COUNTER_BYTES: Final = 8
 
 
 class TpmCounter:
-    """An NV counter. Whoever may use the TPM can raise it; nobody can lower it.
+    """An NV counter, a Counter. Whoever may use the TPM can raise it; nobody can lower it.
 
     Not even by removing it: a counter made anew begins above all that this TPM ever had.
     """
@@ -36,15 +37,19 @@ class TpmCounter:
         self._tools = tools
         self._index = index
 
+    @while_running()
     def value(self) -> int:
-        """Raises SealError."""
+        return self.read()
+
+    @while_running()
+    def rise(self) -> int:
+        self._tools.run("tpm2_nvincrement", self._index)
+        return self.read()
+
+    def read(self) -> int:
+        """Raises ConfigError where the TPM has no such counter, SealError where it fails."""
         size = str(_COUNTER_BYTES)
         return int.from_bytes(self._tools.run("tpm2_nvread", "-s", size, self._index), "big")
-
-    def rise(self) -> int:
-        """One more, and what it is then. Raises SealError."""
-        self._tools.run("tpm2_nvincrement", self._index)
-        return self.value()
 
     def create(self) -> None:
         size = str(_COUNTER_BYTES)
@@ -70,6 +75,7 @@ class TpmToken:
             self.counter = TpmCounter(self._tools, index)
 
     def public(self) -> bytes:
+        """Finds the counter as well."""
         told = self._tools.run(
             "tpm2_readpublic", "-c", self._handle, "-f", "pem", "-o", "/dev/stdout"
         )
@@ -78,6 +84,8 @@ class TpmToken:
         key = load_pem_public_key(told)  # text around it is passed over
         if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
             raise ConfigError(f"{self.name}: the key is not on P-256")
+        if self.counter is not None:
+            self.counter.read()
         return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     def sign(self, digest: bytes) -> tuple[int, int]:

@@ -7,6 +7,7 @@ is in no argument, no environment and on no disk.
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,8 @@ from agent.wallet.tokenuri import Pin
 TIMEOUT_S: Final = 30
 """Our choice. A TPM signs in a fifth of a second and makes a P-256 key within a few."""
 
+_LOCK: Final = threading.Lock()
+"""A TPM does one thing after the other, and has room for as few as three sessions."""
 _WAYS: Final = ("device:", "swtpm:")
 """tpm2-tss knows others; one of them runs a shell."""
 _WRONG_PIN: Final = 3
@@ -37,19 +40,24 @@ class Tools:
     def run(self, tool: str, *arguments: str, given: bytes = b"", pin: Pin | None = None) -> bytes:
         """given: its standard input -> its standard output.
 
-        Raises ConfigError for a missing program and a wrong PIN, SealError for all else.
+        Raises ConfigError for a missing program, a wrong PIN and a number of nothing, SealError
+        for all else.
         """
         program = shutil.which(tool)
         if program is None:
             raise ConfigError(f"{self._name}: no {tool}; install the Debian package tpm2-tools")
-        with _inherited(pin) as (option, descriptors):
+        with _LOCK, _inherited(pin) as (option, descriptors):
             done = self._call([program, "-T", self._tcti, *option, *arguments], given, descriptors)
-        if done.returncode == _WRONG_PIN:
-            if pin is not None:
-                pin.refuse()
+        if done.returncode == _WRONG_PIN and pin is None:
+            raise ConfigError(f"{self._name}: the TPM asks for a PIN or a password, and has none")
+        if done.returncode == _WRONG_PIN and pin is not None:
+            pin.refuse()
             raise ConfigError(f"{self._name}: the TPM refuses the PIN")
+        said = _error(done.stderr.decode(errors="replace"))
+        if done.returncode and _NOT_THERE in said:
+            raise ConfigError(f"{self._name}: the TPM has no such key or counter")
         if done.returncode:
-            raise SealError(f"{self._name}: {_why(done.stderr.decode(errors='replace'))}")
+            raise SealError(f"{self._name}: {said}")
         return done.stdout
 
     def _call(
@@ -86,8 +94,7 @@ def _inherited(pin: Pin | None) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         os.close(descriptor)
 
 
-def _why(stderr: str) -> str:
+def _error(stderr: str) -> str:
+    """The first complaint; those after it come of it."""
     first = next((line for line in stderr.splitlines() if line.startswith("ERROR: ")), stderr)
-    if _NOT_THERE in first:
-        return "the TPM has nothing of this number"
     return " ".join(first.removeprefix("ERROR: ").split())

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.wallet.token import create_key
 from tests.cli.conftest import Cli
+from tests.tokens import SwTpm
 
 ROOT = Path(__file__).parents[2]
 SIMCAR = ROOT / "dbc" / "simcar.dbc"
@@ -137,6 +139,8 @@ def test_a_bus_that_is_not_there_is_tried_again_and_stops_nothing(
         ("virtual:x", 'dbc = ["/nowhere/car.dbc"]\n', "/nowhere/car.dbc"),
         ("virtual:x", '[gnss]\nuri = "nmea:/nowhere/x.nmea"\n', "/nowhere/x.nmea"),
         ("slcan:/dev/null@500000", "queries = true\n", "bus.queries"),
+        ("virtual:x", '[keys]\ndevice = "dev:1"\n', "keys.device: key 'dev': no such scheme"),
+        ("virtual:x", '[keys]\ndevice = "pkcs11:object=a"\n', "keys.device: pkcs11:object=a: mod"),
     ],
 )
 def test_configuration_that_cannot_work_ends_with_its_own_code(
@@ -152,3 +156,20 @@ def test_configuration_that_cannot_work_ends_with_its_own_code(
     assert refusal.startswith("amo-agent: ")
     assert named in refusal
     assert "Traceback" not in complaint
+
+
+def test_the_service_starts_with_the_device_key_of_a_tpm_and_writes_none_of_its_own(
+    supervisor: Supervisor, swtpm: SwTpm, cli: Cli
+) -> None:
+    uri = swtpm.uri(swtpm.handle())
+    create_key(uri)
+    supervisor.start("virtual:tpm", f'[keys]\ndevice = "{uri}"\n')
+    assert "READY=1" in supervisor.told()
+
+    assert supervisor.stop() == 0
+
+    assert {file.name for file in (supervisor.state / "keys").glob("*.key")} == {
+        "account.key",
+        "owner.key",
+    }
+    assert cli("log", "verify", supervisor.state).code == 0

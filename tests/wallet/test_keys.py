@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.errors import ConfigError, SealError
 from agent.wallet import curve, hpke, keyfile
-from agent.wallet.keys import FileKey, create_keys, key_at, load_keys
+from agent.wallet.keys import FileKey, create_keys, key_at, load_keys, load_owner
 
 SCALAR = bytes(range(1, 33))
 
@@ -136,6 +136,27 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         load_keys(tmp_path / "nowhere")
 
 
+def test_a_device_key_that_lies_elsewhere_has_no_file(tmp_path: Path) -> None:
+    device = FileKey(SCALAR, protected=True)
+    made = create_keys(tmp_path / "keys", device=device)
+    assert sorted(file.name for file in (tmp_path / "keys").iterdir()) == [
+        "account.key",
+        "owner.key",
+    ]
+    again = load_keys(tmp_path / "keys", device=device)
+    assert made.device is again.device is device
+    assert not again.protected
+    with pytest.raises(SealError, match=r"device\.key"):
+        load_keys(tmp_path / "keys")
+
+
+def test_the_owners_key_is_loaded_alone(tmp_path: Path) -> None:
+    made = create_keys(tmp_path / "keys")
+    for use in ("account", "device"):
+        (tmp_path / "keys" / f"{use}.key").unlink()
+    assert load_owner(tmp_path / "keys").public == made.owner.public
+
+
 def test_a_key_of_another_use_is_refused(tmp_path: Path) -> None:
     create_keys(tmp_path / "keys")
     (tmp_path / "keys" / "account.key").replace(tmp_path / "keys" / "owner.key")
@@ -144,8 +165,8 @@ def test_a_key_of_another_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scheme_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="pkcs11"):
-        key_at("pkcs11:token=car", "device")
+    with pytest.raises(ConfigError, match=r"key 'dev': no such scheme; have .*'pkcs11'"):
+        key_at("dev:4711", "device")
 
 
 def test_each_changed_byte_of_a_key_file_is_found() -> None:
