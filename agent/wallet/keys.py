@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 from agent.errors import ConfigError, SealError
 from agent.wallet import curve, hpke, keyfile
 from agent.wallet.address import address
-from agent.wallet.token import Counter, open_key
+from agent.wallet.token import Counter, Custody, open_key
 
 USES: Final = ("account", "device", "owner")
 
@@ -25,8 +25,8 @@ class Signer(Protocol):
         """65 bytes, uncompressed."""
 
     @property
-    def custody(self) -> str:
-        """Where the private key lies, as seals say it: a key of SCHEMES."""
+    def custody(self) -> Custody:
+        """Where the private key lies."""
 
     @property
     def counter(self) -> Counter | None:

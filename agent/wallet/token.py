@@ -7,11 +7,14 @@ that was there at the start) is added here, once for all kinds of token.
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
 from agent.errors import ConfigError, SealError
 from agent.wallet import curve
 from agent.wallet.address import address
+
+Custody = Literal["file", "pkcs11", "tpm"]
+"""Where a private key lies, as seals say it: the scheme of its URI."""
 
 _TRIAL: Final = b"amo-agent key trial 1"
 """Signed once when a key is opened, so that a wrong PIN is found then. A seal begins otherwise."""
@@ -48,8 +51,7 @@ class Token(Protocol):
         """What messages call it."""
 
     @property
-    def custody(self) -> str:
-        """The scheme of its URI."""
+    def custody(self) -> Custody: ...
 
     @property
     def counter(self) -> Counter | None:
