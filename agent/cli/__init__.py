@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
     "log": "show and verify the event log",
+    "key": "make and try a device key in a token or a TPM",
     "report": "a drive as a web page",
     "devnode": "an AMO node and storage service on this machine",
 }
