@@ -23,7 +23,7 @@ TCTI: Final = "device:/dev/tpmrm0"
 _MADE_HERE: Final = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign"
 _COUNTER: Final = "nt=counter|orderly|ownerread|ownerwrite|authread|authwrite|no_da"
 """orderly: a rise is kept in memory that does not wear out; after a power cut the TPM goes on
-above what it may have said before (TPM 2.0 Library, part 1, "NV Counters")."""
+above what it may have said before (TPM 2.0 Library, part 1, on TPMA_NV_ORDERLY)."""
 _COUNTER_BYTES: Final = 8
 
 
