@@ -1,0 +1,192 @@
+"""Do the seals of a log hold? What docs/formats/seal.md, "Verifying seals", asks for.
+
+A walk over the chain feeds the checker with the blocks it found to hold, and with the events that
+speak of seals; the checker reads seals and tiles, one at a time.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha3_512
+from typing import Protocol
+
+from agent.errors import LogCorruptError, MalformedInputError
+from agent.events import LogChecked, LogSealed
+from agent.eventstore import note
+from agent.eventstore.note import Note
+from agent.eventstore.reader import Block, LogReader, Seal
+from agent.eventstore.signature import signed_by
+from agent.eventstore.tree import NODE_BYTES, TILE, Tree
+
+
+class BadSealError(LogCorruptError):
+    """seq: the first event that is not, or not any more, under a seal that holds."""
+
+    def __init__(self, seq: int, message: str) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
+class OwnersKeys(Protocol):
+    """The keys of the seals, in their owner's hands.
+
+    firsts: numbers of the seals whose key does not follow from the one before
+    """
+
+    @property
+    def firsts(self) -> Sequence[int]: ...
+
+    def mac(self, no: int, message: bytes) -> bytes:
+        """As the device made it, 64 bytes. Raises SealError for a number without a key."""
+
+
+class SealChecker:
+    """
+    seals:  how many hold so far
+    sealed: the last event under them, 0 while there is none
+    device: public key that made them; None while there is none and none was expected
+    tree:   over the events so far
+    """
+
+    def __init__(
+        self, reader: LogReader, *, device: bytes | None = None, keys: OwnersKeys | None = None
+    ) -> None:
+        """The seals there are now will be checked; those made during the walk are left alone.
+
+        device: the public key that is expected. Raises BadSealError where the first seal is none.
+        """
+        self.seals = self.sealed = 0
+        self.device = device
+        self.tree = Tree()
+        self._reader = reader
+        self._keys = keys
+        last = reader.last_seal()
+        self._last = 0 if last is None else last.no
+        self._prev = note.FIRST
+        self._boot = 1
+        self._declared = False
+        self._due = self._next()
+
+    def told(self, seq: int, event: LogSealed | LogChecked) -> None:
+        """Each of these events, before the block that holds it is taken. Raises BadSealError."""
+        if isinstance(event, LogChecked):
+            self._declared |= event.verdict in {"tail-lost", "key-lost"}
+            return
+        seal = next(self._reader.seals(event.no), None)
+        if seal is None or seal.no != event.no or self.seals < event.no <= self._last:
+            raise BadSealError(seq, f"event {seq} tells of seal {event.no}, which is not before it")
+        if sha3_512(seal.note).digest() != event.digest:
+            raise BadSealError(seq, f"event {seq} tells of another seal {event.no}")
+
+    def take(self, block: Block, leaves: Sequence[bytes] | None, boot: int | None) -> None:
+        """A block that holds, and every seal that ends with it. Raises BadSealError, SealError.
+
+        leaves: h(i) of its events; None where it was pruned and `block.nodes` stands for them
+        boot:   of its last event; None where that was pruned
+        """
+        if leaves is None:
+            self._take_nodes(block)
+        else:
+            append = self.tree.append
+            for leaf in leaves:
+                append(leaf)
+        while self._due is not None and self._due[1].size <= self.tree.size:
+            self._check(*self._due, block.head_after, boot)
+            self._due = self._next()
+
+    def finish(self) -> None:
+        """The walk came to the end of the log. Raises BadSealError."""
+        if self._due is not None:
+            seal, due = self._due
+            size = self.tree.size
+            raise BadSealError(
+                size + 1, f"seal {seal.no} is over {due.size} events; the log has {size}"
+            )
+        if not self._last:
+            self._check_tiles()
+
+    def _take_nodes(self, block: Block) -> None:
+        nodes = block.nodes or b""
+        self._declared = True  # what these events said is not known any more
+        try:
+            self.tree.add_nodes(nodes, block.n)
+        except MalformedInputError as error:
+            raise BadSealError(block.first_seq, f"block {block.no}: {error}") from error
+        if self.tree.size % 2 and nodes[-NODE_BYTES:] != block.head_after:
+            raise BadSealError(
+                block.first_seq + block.n - 1, f"block {block.no}: its last node is not its head"
+            )
+
+    def _next(self) -> tuple[Seal, Note] | None:
+        """The seal that is due, as far as it can be read before its last event is reached."""
+        if self.seals == self._last:
+            return None
+        no = self.seals + 1
+        seal = next(self._reader.seals(no) if self.seals else self._reader.seals(), None)
+        if seal is None or seal.no != no:
+            raise self._bad(no, "is missing")
+        try:
+            due = note.decode(seal.note)
+        except MalformedInputError as error:
+            raise self._bad(no, f"is none: {error}") from error
+        if due.size < self.sealed:
+            raise self._bad(no, f"is over {due.size} events, the one before over {self.sealed}")
+        return seal, due
+
+    def _check(self, seal: Seal, due: Note, head: bytes, boot: int | None) -> None:
+        self._check_place(due, head, boot)
+        self.device = self.device or due.device
+        if due.device != self.device:
+            raise self._bad(seal.no, "is of another device")
+        if not signed_by(self.device, note.to_sign(seal.note), seal.signature):
+            raise self._bad(seal.no, "has a signature that is not its device's")
+        if self._keys is not None:
+            self._check_mac(seal, self._keys)
+        self.seals, self.sealed = seal.no, due.size
+        self._prev, self._boot = sha3_512(seal.note).digest(), due.boot
+        self._declared = False
+        if self.seals == self._last:
+            self._check_tiles()
+
+    def _check_place(self, due: Note, head: bytes, boot: int | None) -> None:
+        """Whether the note speaks of this place in this log."""
+        no, size = self.seals + 1, self.tree.size
+        if due.size != size:
+            raise self._bad(no, f"ends at event {due.size}, within a block")
+        rules = (
+            ("log id", due.log == self._reader.log_id),
+            ("number", due.no == no),
+            ("hash of the seal before", due.prev == self._prev),
+            ("head", due.head == head),
+            ("root", due.root == self.tree.root()),
+            ("boot", self._boot <= due.boot and (boot is None or due.boot <= boot)),
+        )
+        for what, holds in rules:
+            if not holds:
+                raise self._bad(no, f"over {size} events has another {what}")
+
+    def _check_mac(self, seal: Seal, keys: OwnersKeys) -> None:
+        if keys.mac(seal.no, note.to_mac(seal.note)) != seal.mac:
+            raise self._bad(seal.no, "has a MAC that is not that of its number")
+        if seal.no > 1 and seal.no in keys.firsts and not self._declared:
+            raise self._bad(seal.no, "has a key begun anew, and no event says why")
+
+    def _check_tiles(self) -> None:
+        """At the last seal: there is each tile within it, and no other."""
+        due = self.sealed // TILE
+        stored = list(self._reader.tiles())
+        last = self._reader.last_seal()
+        if last is not None and last.no > self._last:  # made while we walk
+            stored = stored[:due]
+        if not due and not stored:
+            return
+        try:
+            whole = [no for no, _ in stored] == list(range(due))
+            if whole and self.tree.has_tiles(digest for _, digest in stored[:due]):
+                return
+        except MalformedInputError:
+            pass  # a tile that is no hash
+        there = dict(stored)
+        wrong = next((no for no, digest in self.tree.tiles if there.get(no) != digest), due)
+        raise BadSealError(wrong * TILE + 1, f"tile {wrong} is not that of its events")
+
+    def _bad(self, no: int, what: str) -> BadSealError:
+        return BadSealError(self.sealed + 1, f"seal {no} {what}")
