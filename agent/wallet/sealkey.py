@@ -28,7 +28,7 @@ ROOT: Final = "seal.root"
 _NEXT: Final = b"amo-agent seal key 1"
 _MAX_ROOT: Final = 1 << 20
 
-_Number = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+_Number = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 
 
 class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
