@@ -255,6 +255,22 @@ class SignalDoubted(Event, frozen=True, array_like=True):
 class LogSealed(Event, frozen=True, array_like=True):
     """A seal is on disk (docs/formats/seal.md). digest: SHA3-512 of its note."""
 
+    kind: ClassVar[str] = "log-sealed/1"
+    level: ClassVar[Level] = Level.LV3
+    no: int
+    digest: bytes
+
+
+class BodiesPruned(Event, frozen=True, array_like=True):
+    """The bodies of blocks first to last go from now on. digest: docs/formats/seal.md."""
+
+    kind: ClassVar[str] = "bodies-pruned/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    first: int
+    last: int
+    digest: bytes
+
 
 class LogChecked(Event, frozen=True, array_like=True):
     """What a start found when it held the end of the log against what is kept beside it.
@@ -289,33 +305,6 @@ class TailLost(Event, frozen=True, array_like=True):
     cause: str
 
 
-class LogSealed(Event, frozen=True, array_like=True):
-    """A seal is on disk. no: its number; digest: SHA3-512 of its note."""
-
-
-    kind: ClassVar[str] = "log-sealed/1"
-    level: ClassVar[Level] = Level.LV3
-    no: int
-    digest: bytes
-
-
-class BodiesPruned(Event, frozen=True, array_like=True):
-<<<<<<< HEAD
-    """The bodies of blocks first to last go from now on. digest: docs/formats/seal.md."""
-=======
-    """The bodies of blocks `first` to `last` are about to go. digest: docs/formats/seal.md."""
->>>>>>> f28c4d5 (eventstore, wallet: the floor, the evolving key, the sealer and the check of seals)
-
-    kind: ClassVar[str] = "bodies-pruned/1"
-    level: ClassVar[Level] = Level.LV3
-    urgent: ClassVar[bool] = True
-    first: int
-    last: int
-    digest: bytes
-
-
-<<<<<<< HEAD
-=======
 class ClockStepped(Event, frozen=True, array_like=True):
     """The wall clock jumped against the monotonic one. by_ns: forwards where positive."""
 
@@ -324,7 +313,6 @@ class ClockStepped(Event, frozen=True, array_like=True):
     by_ns: int
 
 
->>>>>>> f28c4d5 (eventstore, wallet: the floor, the evolving key, the sealer and the check of seals)
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -1,20 +1,22 @@
 """Do the seals of a log hold? What docs/formats/seal.md, "Verifying seals", asks for.
 
-A walk over the chain feeds the checker with the blocks it found to hold, and with the events that
-speak of seals; the checker reads seals and tiles, one at a time.
+The checker is fed with blocks that hold, in their order, and reads the seals one at a time.
 """
 
 from collections.abc import Sequence
 from hashlib import sha3_512
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.errors import LogCorruptError, MalformedInputError
-from agent.events import LogChecked, LogSealed
+from agent.events import LogChecked, LogSealed, decode
 from agent.eventstore import note
 from agent.eventstore.note import Note
-from agent.eventstore.reader import Block, LogReader, Seal
+from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.signature import signed_by
 from agent.eventstore.tree import NODE_BYTES, TILE, Tree
+from agent.eventstore.walk import Walked
+
+_TOO_MANY: Final = 1 << 63
 
 
 class BadSealError(LogCorruptError):
@@ -65,29 +67,12 @@ class SealChecker:
         self._declared = False
         self._due = self._next()
 
-    def told(self, seq: int, event: LogSealed | LogChecked) -> None:
-        """Each of these events, before the block that holds it is taken. Raises BadSealError."""
-        if isinstance(event, LogChecked):
-            self._declared |= event.verdict in {"tail-lost", "key-lost"}
-            return
-        seal = next(self._reader.seals(event.no), None)
-        if seal is None or seal.no != event.no or self.seals < event.no <= self._last:
-            raise BadSealError(seq, f"event {seq} tells of seal {event.no}, which is not before it")
-        if sha3_512(seal.note).digest() != event.digest:
-            raise BadSealError(seq, f"event {seq} tells of another seal {event.no}")
-
-    def take(self, block: Block, leaves: Sequence[bytes] | None, boot: int | None) -> None:
-        """A block that holds, and every seal that ends with it. Raises BadSealError, SealError.
-
-        leaves: h(i) of its events; None where it was pruned and `block.nodes` stands for them
-        boot:   of its last event; None where that was pruned
-        """
-        if leaves is None:
-            self._take_nodes(block)
-        else:
-            append = self.tree.append
-            for leaf in leaves:
-                append(leaf)
+    def take(self, walked: Walked) -> None:
+        """A block that holds, and every seal that ends with it. Raises BadSealError, SealError."""
+        for seq, kind, payload in walked.told:
+            self._told(seq, kind, payload)
+        block, boot = walked.block, None if walked.boots is None else walked.boots[1]
+        self._grow(walked)
         while self._due is not None and self._due[1].size <= self.tree.size:
             self._check(*self._due, block.head_after, boot)
             self._due = self._next()
@@ -103,17 +88,36 @@ class SealChecker:
         if not self._last:
             self._check_tiles()
 
-    def _take_nodes(self, block: Block) -> None:
-        nodes = block.nodes or b""
-        self._declared = True  # what these events said is not known any more
+    def _told(self, seq: int, kind: str, payload: bytes) -> None:
+        """What an event of the block says, before the block's own seal is looked at."""
         try:
-            self.tree.add_nodes(nodes, block.n)
+            event = decode(kind, payload)
+        except MalformedInputError as error:
+            raise BadSealError(seq, f"event {seq}: {error}") from error
+        if isinstance(event, LogChecked):
+            self._declared |= event.verdict in {"tail-lost", "key-lost"}
+        if isinstance(event, LogSealed):
+            self._names(seq, event)
+
+    def _names(self, seq: int, event: LogSealed) -> None:
+        seal = None
+        if 0 < event.no <= self.seals or self._last < event.no < _TOO_MANY:  # or made as we walk
+            seal = next(self._reader.seals(event.no), None)
+        if seal is None or seal.no != event.no:
+            raise BadSealError(seq, f"event {seq} tells of seal {event.no}, which is not before it")
+        if sha3_512(seal.note).digest() != event.digest:
+            raise BadSealError(seq, f"event {seq} tells of another seal {event.no}")
+
+    def _grow(self, walked: Walked) -> None:
+        block = walked.block
+        self._declared |= block.nodes is not None  # what those events said is not known any more
+        try:
+            self.tree.add_nodes(walked.nodes, block.n)
         except MalformedInputError as error:
             raise BadSealError(block.first_seq, f"block {block.no}: {error}") from error
-        if self.tree.size % 2 and nodes[-NODE_BYTES:] != block.head_after:
-            raise BadSealError(
-                block.first_seq + block.n - 1, f"block {block.no}: its last node is not its head"
-            )
+        if self.tree.size % 2 and walked.nodes[-NODE_BYTES:] != block.head_after:
+            last = block.first_seq + block.n - 1
+            raise BadSealError(last, f"block {block.no}: its last node is not its last hash")
 
     def _next(self) -> tuple[Seal, Note] | None:
         """The seal that is due, as far as it can be read before its last event is reached."""
