@@ -131,9 +131,19 @@ class SealChecker:
             due = note.decode(seal.note)
         except MalformedInputError as error:
             raise self._bad(no, f"is none: {error}") from error
-        if due.size < self.sealed:
-            raise self._bad(no, f"is over {due.size} events, the one before over {self.sealed}")
+        self._check_order(no, due)
         return seal, due
+
+    def _check_order(self, no: int, due: Note) -> None:
+        """Whether the note is of this log and follows the one before."""
+        if due.log != self._reader.log_id:
+            raise self._bad(no, f"is of log {due.log.hex()}")
+        if due.no != no:
+            raise self._bad(no, f"says it is seal {due.no}")
+        if due.prev != self._prev:
+            raise self._bad(no, "does not follow the one before")
+        if due.size < self.sealed or due.boot < self._boot:
+            raise self._bad(no, f"is over {due.size} events of boot {due.boot}, less than before")
 
     def _check(self, seal: Seal, due: Note, head: bytes, boot: int | None) -> None:
         self._check_place(due, head, boot)
@@ -151,21 +161,16 @@ class SealChecker:
             self._check_tiles()
 
     def _check_place(self, due: Note, head: bytes, boot: int | None) -> None:
-        """Whether the note speaks of this place in this log."""
+        """Whether the note says what is true of the events so far."""
         no, size = self.seals + 1, self.tree.size
         if due.size != size:
             raise self._bad(no, f"ends at event {due.size}, within a block")
-        rules = (
-            ("log id", due.log == self._reader.log_id),
-            ("number", due.no == no),
-            ("hash of the seal before", due.prev == self._prev),
-            ("head", due.head == head),
-            ("root", due.root == self.tree.root()),
-            ("boot", self._boot <= due.boot and (boot is None or due.boot <= boot)),
-        )
-        for what, holds in rules:
-            if not holds:
-                raise self._bad(no, f"over {size} events has another {what}")
+        if due.head != head:
+            raise self._bad(no, f"has not the hash of event {size}")
+        if due.root != self.tree.root():
+            raise self._bad(no, f"has not the root of its {size} events")
+        if boot is not None and due.boot > boot:
+            raise self._bad(no, f"is of boot {due.boot}, its last event of boot {boot}")
 
     def _check_mac(self, seal: Seal, keys: OwnersKeys) -> None:
         if keys.mac(seal.no, note.to_mac(seal.note)) != seal.mac:
