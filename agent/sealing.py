@@ -33,6 +33,10 @@ class DeviceKeys:
         self.mac = key.mac
         self.advance = key.advance
 
+    def rise(self) -> int | None:
+        """A key in a file has no counter beside it."""
+        return None
+
 
 @contextmanager
 def sealed(

@@ -63,7 +63,7 @@ class SealChecker:
         last = reader.last_seal()
         self._last = 0 if last is None else last.no
         self._prev = note.FIRST
-        self._boot = 1
+        self._boot, self._counter = 1, -1
         self._declared = False
         self._due = self._next()
 
@@ -110,7 +110,6 @@ class SealChecker:
 
     def _grow(self, walked: Walked) -> None:
         block = walked.block
-        self._declared |= block.nodes is not None  # what those events said is not known any more
         try:
             self.tree.add_nodes(walked.nodes, block.n)
         except MalformedInputError as error:
@@ -144,6 +143,8 @@ class SealChecker:
             raise self._bad(no, "does not follow the one before")
         if due.size < self.sealed or due.boot < self._boot:
             raise self._bad(no, f"is over {due.size} events of boot {due.boot}, less than before")
+        if due.counter is not None and due.counter <= self._counter:
+            raise self._bad(no, f"has counter {due.counter} after {self._counter}")
 
     def _check(self, seal: Seal, due: Note, head: bytes, boot: int | None) -> None:
         self._check_place(due, head, boot)
@@ -156,6 +157,7 @@ class SealChecker:
             self._check_mac(seal, self._keys)
         self.seals, self.sealed = seal.no, due.size
         self._prev, self._boot = sha3_512(seal.note).digest(), due.boot
+        self._counter = self._counter if due.counter is None else due.counter
         self._declared = False
         if self.seals == self._last:
             self._check_tiles()

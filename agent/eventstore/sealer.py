@@ -45,6 +45,12 @@ class SealKeys(Protocol):
     def mac(self, no: int, message: bytes) -> bytes:
         """HMAC-SHA3-512 under the key of seal `no`, 64 bytes. Raises SealError."""
 
+    def rise(self) -> int | None:
+        """Raises the counter beside the device key; what it is then. None where there is none.
+
+        Raises SealError.
+        """
+
     def advance(self, no: int) -> None:
         """Seal `no` is on disk; its key is forgotten. Raises SealError."""
 
@@ -144,7 +150,7 @@ class Sealer:
                 clock=clock.quality,
                 firmware=self._firmware.version,
                 image=self._firmware.image,
-                counter=None,
+                counter=keys.rise(),
                 custody=keys.custody,
                 device=keys.public,
             )
@@ -174,9 +180,10 @@ class SealThread:
         due_ns = self._clock.mono_ns() + EVERY_NS
         try:
             while not self._closed.wait(IDLE_WAIT_S):
-                if self._clock.mono_ns() >= due_ns:
+                now_ns = self._clock.mono_ns()
+                if now_ns >= due_ns:
+                    due_ns = now_ns + EVERY_NS
                     self._seal()
-                    due_ns = self._clock.mono_ns() + EVERY_NS
         except StoreError as error:
             self._fail(error)
         except AgentError as error:

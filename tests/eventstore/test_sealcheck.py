@@ -24,6 +24,7 @@ from agent.eventstore.sealcheck import BadSealError, SealChecker
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.tree import Tree, check_consistency, consistency, nodes_of
 from agent.eventstore.walk import walk
+from agent.sealing import DeviceKeys
 from agent.wallet.keys import Keys, load_keys
 from agent.wallet.sealkey import SealKey
 from tests.eventstore.conftest import body_of, draft, fill, put_body, rows, tampering
@@ -375,8 +376,40 @@ class Later:
         self.sign = car.keys.device.sign
         self.mac = any_number(key)
 
+    def rise(self) -> None:
+        pass
+
     def advance(self, no: int) -> None:
         del no
+
+
+class Counted(DeviceKeys):
+    """Keys beside a counter that says these numbers."""
+
+    def __init__(self, car: Car, *numbers: int) -> None:
+        super().__init__(car.keys, car.key)
+        self._numbers = iter(numbers)
+
+    def rise(self) -> int:
+        return next(self._numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [((4, 5, 9), ""), ((4, 5, 5), "counter 5 after 5"), ((4, 6, 5), "counter 5 after 6")],
+)
+def test_counter_that_does_not_rise_is_found(
+    tmp_path: Path, numbers: tuple[int, ...], says: str
+) -> None:
+    with Car(tmp_path / "state") as car:
+        car.sealer._keys = Counted(car, *numbers)
+        for _ in numbers:
+            car.drive(1)
+    if not says:
+        assert checked(tmp_path / "state").seals == 3
+        return
+    with pytest.raises(BadSealError, match=f"seal 3 has {says}"):
+        checked(tmp_path / "state")
 
 
 @pytest.mark.parametrize("no", [1, 2, 3, 4])
