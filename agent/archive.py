@@ -13,6 +13,7 @@ from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
+from agent.sealing import sealed
 from agent.wallet.keys import Keys, Signer, create_keys, load_keys, load_owner
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys, SegmentStore
@@ -73,6 +74,7 @@ def archive(
         stack.callback(writer.close)
         journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
         unsealer = Unsealer(keys.owner, segments.store, log.log_id)
+        stack.enter_context(sealed(state, log, keys, writer, journal, clock))
         journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
         try:
             yield Archive(state, clock, log, keys, writer, journal, unsealer)

@@ -272,6 +272,47 @@ class BodiesPruned(Event, frozen=True, array_like=True):
     digest: bytes
 
 
+class LogChecked(Event, frozen=True, array_like=True):
+    """What a start found when it held the end of the log against what is kept beside it.
+
+    verdict: "new", "intact", "unsealed" (a log from before there were seals), "floor-lost",
+             "key-lost" or "tail-lost"; reason: one line
+    expected_seq: the last event that is known to have been on disk; found_seq: the last one there
+    """
+
+    kind: ClassVar[str] = "log-checked/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    verdict: str
+    reason: str
+    expected_seq: int
+    found_seq: int
+
+
+class TailLost(Event, frozen=True, array_like=True):
+    """The log lacks what was on disk before: what follows is not what followed then.
+
+    cause: "cut" (events behind the last seal are gone), "rolled-back" (it is an earlier state of
+           the log, or one that went on elsewhere), "unknown" (it is another log)
+    expected_seq, found_seq: as in LogChecked
+    """
+
+    kind: ClassVar[str] = "tail-lost/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    expected_seq: int
+    found_seq: int
+    cause: str
+
+
+class ClockStepped(Event, frozen=True, array_like=True):
+    """The wall clock jumped against the monotonic one. by_ns: forwards where positive."""
+
+    kind: ClassVar[str] = "clock-stepped/1"
+    level: ClassVar[Level] = Level.LV3
+    by_ns: int
+
+
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -17,7 +17,7 @@ from agent.bsm.ports import Radio
 from agent.bsm.schedule import Schedule
 from agent.clock import MS, SECOND, Clock
 from agent.errors import RemoteError, SealError, SourceLostError
-from agent.events import InputClosed, InputOpened
+from agent.events import ClockStepped, InputClosed, InputOpened
 from agent.record import Journal, Recorder
 
 STEPPED_NS = 50 * MS
@@ -182,7 +182,9 @@ class Service:
                 await self._transmit(message)
             schedule.follow(self._recorder.arrived_ns)
             now_ns, mono_ns = clock.now_ns(), clock.mono_ns()
-            if abs((now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)) > STEPPED_NS:
+            stepped_ns = (now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)
+            if abs(stepped_ns) > STEPPED_NS:
+                self._journal.write(ClockStepped(stepped_ns))
                 schedule.align(now_ns, mono_ns)
 
     async def _beat(self) -> None:

@@ -161,6 +161,15 @@ def unpack(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield check, body[start:at]
 
 
+def hashes(body: bytes, head: bytes) -> list[bytes]:
+    """h(i) of each event of a body whose first follows `head`. Raises MalformedInputError."""
+    found = []
+    for _, event in unpack(body):
+        head = link(head, event)
+        found.append(head)
+    return found
+
+
 def compress(body: bytes) -> bytes:
     """The frame that is stored for a body; for one thread at a time."""
     return _COMPRESSOR.compress(body)

@@ -143,7 +143,7 @@ class LogReader:
             yield block
             no = block.no + 1
 
-    def seals(self, first: int = 1) -> Iterator[Seal]:
+    def seals(self, first: int = LOWEST) -> Iterator[Seal]:
         """From number `first`, in order."""
         with spoken_of(self._path):
             for row in self._connection.execute(_SEALS, (first,)):

@@ -18,11 +18,13 @@ EVENTS: Final = "events.db"
 NEWBORN: Final = "events.db.new"
 """A log whose birth is not finished; it never held an event."""
 READMODEL: Final = "readmodel.db"
+FLOOR: Final = "floor"
 _DATABASES: Final = (EVENTS, NEWBORN, READMODEL)
 _SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
 ALLOWED: Final = {f"{name}{side}" for name in _DATABASES for side in _SIDE_FILES} | {
     "keys",
-    "floor",
+    FLOOR,
+    f"{FLOOR}.new",
     "outbox",
 }
 

@@ -59,6 +59,10 @@ class LogWriter:
             pass
         self._raise_failure()
 
+    def stop(self, failure: StoreError) -> None:
+        """Write nothing more; who puts or flushes from here on is told why."""
+        self._failure = failure
+
     def close(self) -> None:
         """Write the open block and end the thread. Raises StoreError."""
         try:

@@ -1,7 +1,8 @@
 """Custody: a key wrapped for one reader. Format: docs/formats/custody.md.
 
-Two kinds of key are wrapped: the data key of a parcel, for its owner and later for buyers, and
-the key of a segment of the log, for the owner alone. Neither opens in place of the other.
+Three kinds of key are wrapped: the data key of a parcel, for its owner and later for buyers; the
+key of a segment of the log and the first key of its seals, for the owner alone. None opens in place
+of another.
 """
 
 import re
@@ -18,6 +19,7 @@ CUSTODY_BYTES: Final = len(VERSION) + hpke.OVERHEAD + KEY_BYTES
 
 _PARCEL: Final = b"amo-agent custody v1"
 _SEGMENT: Final = b"amo-agent segment v1"
+_SEALS: Final = b"amo-agent seal root v1"
 _PARCEL_ID: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){5,255}", re.ASCII)
 
 
@@ -44,6 +46,16 @@ def unwrap_segment(wrapped: bytes, opener: Opener, segment: int, level: Level) -
     return _unwrap(wrapped, opener, _segment_info(segment, level))
 
 
+def wrap_seal_root(key: bytes, to_public: bytes, log_id: bytes, first: int) -> bytes:
+    """The MAC key of a log's seal `first` -> 114 bytes, for the owner. Raises as `wrap`."""
+    return _wrap(key, to_public, _seals_info(log_id, first))
+
+
+def unwrap_seal_root(wrapped: bytes, opener: Opener, log_id: bytes, first: int) -> bytes:
+    """Raises SealError as `unwrap`."""
+    return _unwrap(wrapped, opener, _seals_info(log_id, first))
+
+
 def _wrap(key: bytes, to_public: bytes, info: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise SealError(f"key to wrap has {len(key)} bytes, not {KEY_BYTES}")
@@ -66,3 +78,7 @@ def _parcel_info(parcel_id: str, level: Level) -> bytes:
 
 def _segment_info(segment: int, level: Level) -> bytes:
     return _SEGMENT + bytes((level,)) + segment.to_bytes(4, "big")
+
+
+def _seals_info(log_id: bytes, first: int) -> bytes:
+    return _SEALS + log_id + first.to_bytes(8, "big")

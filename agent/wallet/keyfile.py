@@ -10,14 +10,13 @@ import stat
 from pathlib import Path
 from typing import Annotated, Final
 
-import cbor2
 import msgspec
 from nacl import bindings
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
 from agent.errors import SealError
-from agent.wallet import curve
+from agent.wallet import cbor, curve
 
 VERSION: Final = 1
 OPERATIONS: Final = 3
@@ -65,7 +64,7 @@ def encode(use: str, scalar: bytes, passphrase: bytes | None) -> bytes:
             scalar, _bound(use, public), protection.nonce, _file_key(passphrase, protection)
         )
     written = KeyFile(version=VERSION, use=use, public=public, key=scalar, protection=protection)
-    return cbor2.dumps(msgspec.to_builtins(written, builtin_types=(bytes,)), canonical=True)
+    return cbor.dump(written)
 
 
 def decode(data: bytes, use: str, passphrase: bytes | None) -> tuple[bytes, bool]:
@@ -94,8 +93,11 @@ def write(path: Path, data: bytes) -> None:
         raise SealError(f"{path}: {error.strerror}") from error
 
 
-def read_private(path: Path) -> bytes:
-    """The bytes of a file that nobody else can read or replace. Raises SealError."""
+def read_private(path: Path, limit: int = _MAX_FILE) -> bytes:
+    """The bytes of a file that nobody else can read or replace, one over `limit` at most.
+
+    Raises SealError.
+    """
     # a pipe in its place must not make us wait for a writer
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -105,7 +107,7 @@ def read_private(path: Path) -> bytes:
             if not stat.S_ISREG(found.st_mode):
                 raise SealError(f"{path} is not a regular file")
             check_private(path, found)
-            return os.read(descriptor, _MAX_FILE + 1)
+            return os.read(descriptor, limit + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -125,11 +127,9 @@ def _parse(data: bytes, use: str) -> KeyFile:
     if len(data) > _MAX_FILE:
         raise SealError(f"{use} key: file is over {_MAX_FILE} bytes")
     try:
-        content = cbor2.loads(data, max_depth=3, allow_indefinite=False, allow_duplicate_keys=False)
-        return msgspec.convert(content, KeyFile, builtin_types=(bytes,))
-    except (cbor2.CBORError, msgspec.ValidationError, ValueError, OverflowError):
-        # the message of the parser may quote what it read
-        raise SealError(f"{use} key: file of {len(data)} bytes cannot be read") from None
+        return cbor.load(data, KeyFile)
+    except ValueError as error:
+        raise SealError(f"{use} key: file of {error}") from error
 
 
 def _decrypt(read: KeyFile, protection: Protection, passphrase: bytes | None) -> bytes:

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from agent.clock import SECOND, Clock
 from agent.errors import SealError
+from agent.files import sync_directory
 from agent.privacy import Level
 from agent.wallet.curve import load_public
 from agent.wallet.custody import KEY_BYTES, wrap_segment
@@ -195,11 +196,7 @@ def _touch(path: Path) -> None:
         return  # opening and closing a database in use would drop its locks
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, 0o600))
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def _hold(path: Path) -> int:
