@@ -67,10 +67,10 @@ class EventReader(Protocol):
     def head(self) -> Head:
         """Raises StoreError."""
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
-        """From the first event with seq > after, in order, to the end as it then is.
+    def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
+        """From the first event with seq > after, in order, to `through` or to the end as it then is.
 
-        Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a
+        Events whose bodies were pruned are passed over. Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a
         gap and on bytes that are no event, StoreError when the file cannot be read. A negative
         `after` is a ValueError.
         """
