@@ -68,10 +68,11 @@ class EventReader(Protocol):
         """Raises StoreError."""
 
     def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
-        """From the first event with seq > after, in order, to `through` or to the end as it then is.
+        """From the first event with seq > after, in order, to `through` or else to the end.
 
-        Events whose bodies were pruned are passed over. Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a
-        gap and on bytes that are no event, StoreError when the file cannot be read. A negative
+        The end is that of the log as it then is. Events whose bodies were pruned are passed over.
+        Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a gap and
+        on bytes that are no event, StoreError when the file cannot be read. A negative
         `after` is a ValueError.
         """
 
