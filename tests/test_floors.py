@@ -17,6 +17,7 @@ ROOF = {
     "feeds",
     "playback",
     "watchdog",
+    "whereabouts",
     "cli",
     "__main__",
 }
