@@ -11,7 +11,7 @@ APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
 VERSION: Final = 2
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
-STRETCH: Final = 256
+STRETCH: Final = 128
 """Events in a row of the index by time."""
 
 TABLES: Final = """

@@ -17,7 +17,7 @@ from agent.eventstore.log import Recorded
 from agent.privacy import Level, sealed
 
 MOST: Final = 1_000_000
-"""Places in one index, some 200 MB."""
+"""Places in one index, some 130 MB."""
 
 Open = Callable[[Level, str, bytes], bytes]
 """(level, kind, sealed payload) -> payload in clear. Raises SealError."""

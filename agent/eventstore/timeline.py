@@ -18,7 +18,8 @@ _STRETCHES: Final = """SELECT first_seq, last_seq FROM stretch
 def ranges(model: sqlite_utils.Database, since_ns: int, until_ns: int) -> list[tuple[int, int]]:
     """(first, last) sequence numbers of the parts of the log that may have events of this time.
 
-    Both ends of the time belong to it. A part begins up to 255 events too early and ends as late.
+    Both ends of the time belong to it. A part may begin too early and end too late, by less than
+    STRETCH events.
     """
     found: list[tuple[int, int]] = []
     for first, last in model.execute(_STRETCHES, (since_ns, until_ns)):
@@ -35,8 +36,10 @@ def between(
 
     What the model has not folded in yet is looked through. Raises as EventReader.read does.
     """
-    (through,) = model.execute("SELECT coalesce(max(seq), 0) FROM cursor").fetchone()
-    for first, last in (*ranges(model, since_ns, until_ns), (through + 1, None)):
+    ((through,),) = model.execute("SELECT coalesce(max(seq), 0) FROM cursor")
+    head = log.head().seq
+    behind = [(through + 1, head)] if through < head else []
+    for first, last in ranges(model, since_ns, until_ns) + behind:
         for recorded in log.read(first - 1, last):
             if since_ns <= recorded.t_ns <= until_ns:
                 yield recorded

@@ -31,7 +31,7 @@ def follow(model: ReadModel, log: SqliteLog, stops: list[int]) -> None:
     model.catch_up(log)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.lists(drafts(), min_size=1, max_size=6), min_size=1, max_size=5),
     st.lists(st.integers(0, 30), max_size=4),

@@ -50,7 +50,7 @@ def test_parts_of_the_log_that_touch_are_one(log: SqliteLog, model: ReadModel) -
     assert ranges(model.db, 4 * STRETCH, 9 * STRETCH) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.lists(st.integers(-20, 20), min_size=1, max_size=300), min_size=1, max_size=4),
     st.integers(0, 1_200),
