@@ -1,4 +1,5 @@
 import math
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from agent.events import (
 from agent.eventstore.folds import FOLDS
 from agent.eventstore.log import Draft, Recorded
 from agent.eventstore.modelschema import STRETCH
+from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from agent.privacy import Level
+from tests.data import make_golden_log
 from tests.eventstore.modelled import folded, rows, sampled, stored, values
 
 START = AgentStarted("1", "boot", "3.54")
@@ -285,3 +288,18 @@ def test_rt_83_name_that_looks_like_sql_is_a_value_like_any_other(
     with folded(log, path, stored(DtcSet(name, "'\"; DELETE FROM dtc"))) as model:
         found = list(model.db.query("SELECT seq FROM dtc WHERE code = ?", [name]))
         assert found == [{"seq": 1}]
+
+
+def test_log_of_the_first_release_folds_as_it_did(tmp_path: Path) -> None:
+    copy = Path(shutil.copy(make_golden_log.GOLDEN, tmp_path))
+    with LogReader.open(copy) as log, ReadModel.in_memory() as model:
+        assert model.catch_up(log) == 8
+        assert values(model, "trip", "boot", "first_seq", "last_seq", "reason") == [
+            (1, 1, 5, None),
+            (2, 6, 8, "x"),
+        ]
+        assert values(model, "latest", "name", "value", "seq") == [("speed.vehicle", 13.9, 2)]
+        assert values(model, "dtc_open", "code", "seq") == [("P0301", 7)]
+        assert values(model, "stretch", "earliest_ns", "latest_ns") == [(-(2**63), 2**63 - 1)]
+        unread = {kind for kind, count in values(model, "kind_count", "kind", "unread") if count}
+        assert (unread, rows(model, "dead_letter")) == ({"bulk/1"}, [])

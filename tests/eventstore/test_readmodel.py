@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from tests.eventstore.modelled import contents, drafts, folded, rows, sampled, stored, values
 
+EXAMPLES = int(os.environ.get("AMO_FOLDS", "15"))
 NODES = bytes(64)
 """Any, since a reader does not look at them."""
 
@@ -31,7 +33,7 @@ def follow(model: ReadModel, log: SqliteLog, stops: list[int]) -> None:
     model.catch_up(log)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.lists(st.lists(drafts(), min_size=1, max_size=6), min_size=1, max_size=5),
     st.lists(st.integers(0, 30), max_size=4),
