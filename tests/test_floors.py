@@ -18,6 +18,7 @@ ROOF = {
     "feeds",
     "playback",
     "watchdog",
+    "whereabouts",
     "cli",
     "__main__",
 }

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import click
 import msgspec
 
 from agent.archive import owners_view
-from agent.cli.show import STATE, bar
-from agent.clock import SECOND
+from agent.cli.pick import picked, wish_of, wishes
+from agent.cli.show import STATE, bar, iso, log_file
+from agent.cli.state import command as state_
 from agent.errors import MalformedInputError, UsageError
 from agent.events import decode
 from agent.eventstore.log import Recorded
@@ -31,6 +32,9 @@ def command() -> None:
     """
 
 
+command.add_command(state_)
+
+
 @command.command(name="verify")
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @click.option("--from-scratch", is_flag=True, help="Every event from the first; always so for now.")
@@ -43,9 +47,8 @@ def verify_(state: Path, *, from_scratch: bool, as_json: bool) -> None:
     Example: amo-agent log verify ./copy/events.db --json
     """
     del from_scratch
-    path = state / "events.db" if state.is_dir() else state
     with bar("verifying") as progress:
-        verdict = verify(path, progress=progress)
+        verdict = verify(log_file(state), progress=progress)
     intact = verdict.verdict == "intact"
     if as_json:
         click.echo(json.dumps({"intact": intact, **msgspec.to_builtins(verdict)}))
@@ -61,65 +64,38 @@ def verify_(state: Path, *, from_scratch: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
-@click.option("--kind", help='Only this kind, for example "dtc-set/1", or its beginning.')
-@click.option("--since", type=click.DateTime(), help="UTC.")
-@click.option("--until", type=click.DateTime(), help="UTC.")
-@click.option(
-    "--after", type=click.IntRange(0), default=0, help="Begin behind this sequence number."
-)
+@wishes
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many events.")
 @click.option("--open", "unseal", is_flag=True, help="Open Lv1 and Lv2 with the owner's key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def show(
     state: Path,
     *,
-    kind: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    after: int,
     limit: int | None,
     unseal: bool,
     as_json: bool,
+    **wished: Any,
 ) -> None:
     """Print events in order.
 
-    Example: amo-agent log show /var/lib/amo-agent --kind dtc --since 2026-11-22
+    Example: amo-agent log show /var/lib/amo-agent --kind dtc --since 2026-11-22T14:30:00
     """
-    left = limit or sys.maxsize
-    with _opener(state) if unseal else nullcontext() as opener:
-        for event in _events(state, after):
-            if not _wanted(event, kind, since, until):
-                continue
+    wish = wish_of(**wished)
+    with (
+        LogReader.open(log_file(state)) as log,
+        _opener(state, log) if unseal else nullcontext() as opener,
+    ):
+        for event in islice(picked(log, state, wish, opener.open if opener else None), limit):
             line = _line(event, opener)
             click.echo(json.dumps(line) if as_json else _text(line))
-            left -= 1
-            if not left:
-                return
-
-
-def _events(state: Path, after: int) -> Iterator[Recorded]:
-    with LogReader.open(state / "events.db" if state.is_dir() else state) as reader:
-        yield from reader.read(after)
 
 
 @contextmanager
-def _opener(state: Path) -> Iterator[Unsealer]:
+def _opener(state: Path, log: LogReader) -> Iterator[Unsealer]:
     if not state.is_dir():
         raise UsageError(f"{state}: --open needs a state directory with its keys")
-    with LogReader.open(state / "events.db") as reader:
-        log_id = reader.log_id
-    with owners_view(state, log_id) as opener:
+    with owners_view(state, log.log_id) as opener:
         yield opener
-
-
-def _wanted(
-    event: Recorded, kind: str | None, since: datetime | None, until: datetime | None
-) -> bool:
-    return (
-        (kind is None or event.kind.startswith(kind))
-        and (since is None or event.t_ns >= since.replace(tzinfo=UTC).timestamp() * SECOND)
-        and (until is None or event.t_ns <= until.replace(tzinfo=UTC).timestamp() * SECOND)
-    )
 
 
 def _line(event: Recorded, opener: Unsealer | None) -> dict[str, Any]:
@@ -129,7 +105,7 @@ def _line(event: Recorded, opener: Unsealer | None) -> dict[str, Any]:
         "kind": event.kind,
         "level": int(event.level),
         "t_ns": event.t_ns,
-        "time": datetime.fromtimestamp(event.t_ns // SECOND, UTC).isoformat(),
+        "time": iso(event.t_ns),
         "boot": event.boot,
     }
     payload = event.payload

@@ -67,11 +67,12 @@ class EventReader(Protocol):
     def head(self) -> Head:
         """Raises StoreError."""
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
-        """From the first event with seq > after, in order, to the end as it then is.
+    def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
+        """From the first event with seq > after, in order, to `through` or else to the end.
 
-        Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a
-        gap and on bytes that are no event, StoreError when the file cannot be read. A negative
+        The end is that of the log as it then is. Events whose bodies were pruned are passed over.
+        Hashes are not looked at: that is the verifier's work. Raises LogCorruptError on a gap and
+        on bytes that are no event, StoreError when the file cannot be read. A negative
         `after` is a ValueError.
         """
 

@@ -1,167 +1,106 @@
-"""What the read model knows, as a fold over the log.
+"""The read model as a fold over the log.
 
-Sealed events are counted and never opened; a kind this version does not know, or a payload
-that does not fit its kind, is counted too and stops nothing. Every number here can be had
-again from events.db, so nothing here is evidence.
+Sealed events are counted and never opened; a kind this version does not know is counted too. A
+clear event that cannot be folded goes into `dead_letter` and stops nothing, whatever was wrong
+with it or with its fold.
 """
 
 import sqlite3
-from collections.abc import Callable
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 from agent.errors import MalformedInputError
-from agent.events import (
-    AgentStarted,
-    AgentStopped,
-    ConsentGranted,
-    ConsentRefused,
-    ConsentRequested,
-    ConsentRevoked,
-    DtcCleared,
-    DtcSet,
-    Event,
-    InputLost,
-    ParcelRegistered,
-    SignalsSampled,
-    decode,
-)
+from agent.events import KINDS, SignalsSampled, decode
+from agent.eventstore.folds import FOLDS
 from agent.eventstore.log import Recorded
-from agent.privacy import sealed
+from agent.eventstore.modelschema import STRETCH
+from agent.privacy import LEVELS, Level, sealed
 
-TABLES: Final = """
-CREATE TABLE cursor(id INTEGER PRIMARY KEY CHECK(id = 1), seq INTEGER NOT NULL,
-    log_id BLOB NOT NULL) STRICT;
-CREATE TABLE kind_count(kind TEXT, level INTEGER, events INTEGER NOT NULL,
-    unread INTEGER NOT NULL, PRIMARY KEY(kind, level)) STRICT, WITHOUT ROWID;
-CREATE TABLE latest(name TEXT PRIMARY KEY, value REAL, t_ns INTEGER NOT NULL,
-    origin TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE dtc(code TEXT, ecu TEXT, set_ns INTEGER, cleared_ns INTEGER,
-    PRIMARY KEY(code, ecu)) STRICT, WITHOUT ROWID;
-CREATE TABLE parcel(parcel_id TEXT PRIMARY KEY, level INTEGER NOT NULL,
-    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
-    tx_hash TEXT NOT NULL, height INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE consent(parcel_id TEXT, buyer TEXT, state TEXT NOT NULL, t_ns INTEGER NOT NULL,
-    tx_hash TEXT, PRIMARY KEY(parcel_id, buyer)) STRICT, WITHOUT ROWID;
-CREATE TABLE loss(what TEXT, reason TEXT, count INTEGER NOT NULL,
-    PRIMARY KEY(what, reason)) STRICT, WITHOUT ROWID;
-CREATE TABLE trip(first_seq INTEGER PRIMARY KEY, start_ns INTEGER NOT NULL, stop_ns INTEGER,
-    reason TEXT) STRICT;
-"""
-"""seq: of a parcel's receipt. unread: of the clear events of a kind, those not understood. A trip
-without stop_ns was cut off, or is still going on; `reason` is why it stopped."""
+CLEAR_NAMES: Final = frozenset(name for name, level in LEVELS.items() if not sealed(level))
+REASON_CHARACTERS: Final = 200
+"""Of a dead letter's reason, at most."""
 
-_COUNT: Final = """INSERT INTO kind_count VALUES (?, ?, ?, ?)
+_KIND: Final = """INSERT INTO kind_count VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET events = events + excluded.events,
-    unread = unread + excluded.unread"""
-_LATEST: Final = "INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?)"
-_CONSENT: Final = "INSERT OR REPLACE INTO consent VALUES (?, ?, ?, ?, ?)"
+    unread = unread + excluded.unread, last_seq = excluded.last_seq"""
+_STRETCH: Final = """INSERT INTO stretch VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET last_seq = excluded.last_seq,
+    earliest_ns = min(earliest_ns, excluded.earliest_ns),
+    latest_ns = max(latest_ns, excluded.latest_ns)"""
+_TRIP: Final = """INSERT INTO trip VALUES (?, ?, ?, ?, ?, NULL)
+    ON CONFLICT DO UPDATE SET last_seq = excluded.last_seq, stop_ns = excluded.stop_ns"""
+_UNSEEN: Final = "INSERT INTO unseen VALUES (?, ?)"
+_LATEST: Final = "INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?, ?)"
+_DEAD: Final = "INSERT INTO dead_letter VALUES (?, ?, ?)"
 
 _INT64: Final = range(-(2**63), 2**63)
+_FOLDED: Final = frozenset({*FOLDS, SignalsSampled.kind})
 
-_Statement = tuple[str, tuple[str | int | bytes | None, ...]]
-
-
-def _dtc_set(event: DtcSet, at: Recorded) -> _Statement:
-    sql = "INSERT OR REPLACE INTO dtc VALUES (?, ?, ?, NULL)"
-    return sql, (event.code, event.ecu, at.t_ns)
-
-
-def _dtc_cleared(event: DtcCleared, at: Recorded) -> _Statement:
-    sql = """INSERT INTO dtc VALUES (?, ?, NULL, ?)
-        ON CONFLICT DO UPDATE SET cleared_ns = excluded.cleared_ns"""
-    return sql, (event.code, event.ecu, at.t_ns)
-
-
-def _parcel(event: ParcelRegistered, at: Recorded) -> _Statement:
-    row = (event.parcel_id, event.parcel_level, event.first_seq, event.last_seq)
-    rest = (event.size_bytes, event.tx_hash, event.height, at.seq)
-    return "INSERT OR REPLACE INTO parcel VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row + rest
-
-
-def _requested(event: ConsentRequested, at: Recorded) -> _Statement:
-    return _CONSENT, (event.parcel_id, event.buyer, "requested", at.t_ns, None)
-
-
-def _granted(event: ConsentGranted, at: Recorded) -> _Statement:
-    return _CONSENT, (event.parcel_id, event.buyer, "granted", at.t_ns, event.tx_hash)
-
-
-def _refused(event: ConsentRefused, at: Recorded) -> _Statement:
-    return _CONSENT, (event.parcel_id, event.buyer, "refused", at.t_ns, None)
-
-
-def _revoked(event: ConsentRevoked, at: Recorded) -> _Statement:
-    return _CONSENT, (event.parcel_id, event.buyer, "revoked", at.t_ns, event.tx_hash)
-
-
-def _lost(event: InputLost, _: Recorded) -> _Statement:
-    sql = """INSERT INTO loss VALUES (?, ?, ?)
-        ON CONFLICT DO UPDATE SET count = count + excluded.count"""
-    return sql, (event.what, event.reason, event.count)
-
-
-def _started(_: AgentStarted, at: Recorded) -> _Statement:
-    return "INSERT INTO trip VALUES (?, ?, NULL, NULL)", (at.seq, at.t_ns)
-
-
-def _stopped(event: AgentStopped, at: Recorded) -> _Statement:
-    sql = """UPDATE trip SET stop_ns = ?, reason = ?
-        WHERE first_seq = (SELECT max(first_seq) FROM trip) AND stop_ns IS NULL"""
-    return sql, (at.t_ns, event.reason)
-
-
-_FOLDS: Final[dict[str, Callable[[Any, Recorded], _Statement]]] = {
-    DtcSet.kind: _dtc_set,
-    DtcCleared.kind: _dtc_cleared,
-    ParcelRegistered.kind: _parcel,
-    ConsentRequested.kind: _requested,
-    ConsentGranted.kind: _granted,
-    ConsentRefused.kind: _refused,
-    ConsentRevoked.kind: _revoked,
-    InputLost.kind: _lost,
-    AgentStarted.kind: _started,
-    AgentStopped.kind: _stopped,
-}
-"""Kinds that occur now and then: one event, one statement."""
+_Sample = tuple[float, int, str, int]
 
 
 class Projection:
-    """Folds events into the tables; counts and samples, which are many, go in by `flush`.
+    """Folds events into the tables of one connection, batch by batch.
 
-    Everything between two commits of the connection is one batch; `flush` ends it.
+    seq: of the last event that is folded in
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, seq: int) -> None:
+        self.seq = seq
         self._connection = connection
-        self._counts: dict[tuple[str, int], list[int]] = {}
-        self._latest: dict[str, tuple[float, int, str]] = {}
+        self._latest: dict[str, _Sample] = {}
+        self._dead: list[tuple[int, str, str]] = []
 
-    def take(self, recorded: Recorded) -> None:
-        count = self._counts.setdefault((recorded.kind, int(recorded.level)), [0, 0])
-        count[0] += 1
-        if sealed(recorded.level):
-            return
+    def fold(self, batch: Sequence[Recorded]) -> None:
+        """One batch, of at least one event; the transaction is the caller's.
+
+        Raises sqlite3.Error for a database that does not do its part.
+        """
+        self._latest, self._dead = {}, []
+        write = self._connection.executemany
+        write(_UNSEEN, _gaps(self.seq, batch))
+        write(_STRETCH, _stretches(batch))
+        write(_TRIP, _trips(batch))
+        for recorded in batch:
+            if recorded.kind in _FOLDED and not sealed(recorded.level):
+                self._take(recorded)
+        write(_LATEST, [(name, *sample) for name, sample in self._latest.items()])
+        write(_DEAD, self._dead)
+        write(_KIND, _kinds(batch, {seq for seq, _, _ in self._dead}))
+        self.seq = batch[-1].seq
+
+    def miss(self, last: int) -> None:
+        """The log does not have the events up to `last` any more."""
+        self._connection.execute(_UNSEEN, (self.seq + 1, last))
+        self.seq = last
+
+    def _take(self, recorded: Recorded) -> None:
         try:
-            self._fold(decode(recorded.kind, recorded.payload), recorded)
-        except (MalformedInputError, OverflowError, sqlite3.IntegrityError):
-            count[1] += 1
+            event = decode(recorded.kind, recorded.payload)
+            if isinstance(event, SignalsSampled):
+                self._latest.update(_last_samples(event, recorded.seq))
+            else:
+                self._connection.execute(*FOLDS[recorded.kind](event, recorded))
+        except sqlite3.IntegrityError as error:
+            self._bury(recorded, str(error))
+        except sqlite3.Error:
+            raise  # of the database, not of the event
+        except MalformedInputError as error:
+            self._bury(recorded, str(error))
+        except Exception as error:  # noqa: BLE001 - one event that a fold has a fault with stops no other
+            self._bury(recorded, type(error).__name__)
 
-    def flush(self) -> None:
-        counts = [(*key, *count) for key, count in self._counts.items()]
-        latest = [(name, *sample) for name, sample in self._latest.items()]
-        self._counts, self._latest = {}, {}
-        self._connection.executemany(_COUNT, counts)
-        self._connection.executemany(_LATEST, latest)
-
-    def _fold(self, event: Event, recorded: Recorded) -> None:
-        if isinstance(event, SignalsSampled):
-            self._latest.update(_last_samples(event))
-        elif recorded.kind in _FOLDS:
-            self._connection.execute(*_FOLDS[recorded.kind](event, recorded))
+    def _bury(self, recorded: Recorded, reason: str) -> None:
+        self._dead.append((recorded.seq, recorded.kind, reason[:REASON_CHARACTERS]))
 
 
-def _last_samples(event: SignalsSampled) -> dict[str, tuple[float, int, str]]:
+def _last_samples(event: SignalsSampled, seq: int) -> dict[str, _Sample]:
     """Of each series; the last in order of arrival. Raises MalformedInputError."""
+    if not event.series.keys() <= CLEAR_NAMES:
+        raise MalformedInputError("a signal that is more personal than its event")
     found = {}
     for name, (offsets, values) in event.series.items():
         if len(offsets) != len(values):
@@ -171,5 +110,38 @@ def _last_samples(event: SignalsSampled) -> dict[str, tuple[float, int, str]]:
         t_ns = event.t0_ns + offsets[-1]
         if t_ns not in _INT64:
             raise MalformedInputError(f"{name}: a time of {t_ns} ns")
-        found[name] = (values[-1], t_ns, event.origin)
+        found[name] = (values[-1], t_ns, event.origin, seq)
     return found
+
+
+def _gaps(seq: int, batch: Sequence[Recorded]) -> Iterator[tuple[int, int]]:
+    """The ranges between `seq` and the end of the batch that the log did not have any more."""
+    for recorded in batch:
+        if recorded.seq != seq + 1:
+            yield seq + 1, recorded.seq - 1
+        seq = recorded.seq
+
+
+def _stretches(batch: Sequence[Recorded]) -> Iterator[tuple[int, int, int, int]]:
+    for number, events in groupby(batch, lambda recorded: (recorded.seq - 1) // STRETCH):
+        marks = [(recorded.t_ns, recorded.seq) for recorded in events]
+        yield number * STRETCH + 1, marks[-1][1], min(marks)[0], max(marks)[0]
+
+
+def _trips(batch: Sequence[Recorded]) -> Iterator[tuple[int, int, int, int, int]]:
+    for boot, events in groupby(batch, attrgetter("boot")):
+        trip = list(events)
+        yield boot, trip[0].seq, trip[-1].seq, trip[0].t_ns, trip[-1].t_ns
+
+
+def _kinds(
+    batch: Sequence[Recorded], dead: set[int]
+) -> Iterator[tuple[str, int, int, int, int, int]]:
+    """dead: sequence numbers of the dead letters among them"""
+    places = defaultdict[tuple[str, Level], list[int]](list)
+    for recorded in batch:
+        places[recorded.kind, recorded.level].append(recorded.seq)
+    for (kind, level), seqs in places.items():
+        known = kind in KINDS or sealed(level)
+        unread = len(dead.intersection(seqs)) if known else len(seqs)
+        yield kind, level, len(seqs), unread, seqs[0], seqs[-1]

@@ -6,6 +6,7 @@ read transaction, so that a slow reader does not hold the write-ahead log back.
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,19 +121,22 @@ class LogReader:
             raise LogCorruptError(f"{self._path}: block {block.no} is not as it was written")
         return Tail(block.no, Head(seq, after), last.boot)
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
+    def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
         """See EventReader."""
         if after < 0:
             raise ValueError(f"after = {after}; sequence numbers begin at 1")
+        last = sys.maxsize if through is None else through
         due = None
         for block in self.blocks(self.block_with(after + 1)):
             due = min(block.first_seq, after + 1) if due is None else due
             if block.first_seq != due:
                 raise LogCorruptError(f"{self._path}: event {block.first_seq} follows {due - 1}")
             for recorded in () if block.body is None else self._events(block, block.body):
-                if recorded.seq > after:
+                if after < recorded.seq <= last:
                     yield recorded
             due += block.n
+            if due > last:
+                return
 
     def blocks(self, first: int = LOWEST) -> Iterator[Block]:
         """From block number `first` to the end as it then is, in order."""

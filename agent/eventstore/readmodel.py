@@ -1,12 +1,15 @@
-"""readmodel.db: what people and programs look at; disposable, and rebuilt from events.db.
+"""The read model: what people and programs look at; disposable, and rebuilt from events.db.
 
 The cursor is written in the transaction of the rows it speaks for, so no event counts twice
 and none is left out, however the agent ends. Any SQLite tool may open the file.
+
+Bodies that were pruned are not read. What was folded in before stays; a model that is built
+after that says in `unseen` which events it never saw.
 """
 
-import os
 import sqlite3
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -14,23 +17,21 @@ from typing import Final, Self
 
 import sqlite_utils
 
-from agent.errors import StoreError, UsageError
+from agent.errors import StoreError
 from agent.eventstore.log import EventReader
-from agent.eventstore.projection import TABLES, Projection
+from agent.eventstore.modelfile import in_memory, to_follow
+from agent.eventstore.projection import Projection
 
-APPLICATION_ID: Final = 0x414D4F52
-"""PRAGMA application_id: "AMOR"."""
-VERSION: Final = 1
-"""Raised with every change of the tables or of what is folded into them."""
+Progress = Callable[[int, int], None]
 _BATCH: Final = 2_000
 """Events in one transaction: what a stop in between has to do again."""
 
 
 class ReadModel:
-    """Follows one log. For one thread at a time, and one process."""
+    """Follows one log. For one thread at a time, and one process. name: for messages."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, name: str, connection: sqlite3.Connection) -> None:
+        self._name = name
         self._connection = connection
         self.db = sqlite_utils.Database(connection, execute_plugins=False)
 
@@ -41,31 +42,46 @@ class ReadModel:
         Raises UsageError for another program's database, StoreError for a disk that fails.
         """
         try:
-            return cls(path, _open(path))
+            return cls(str(path), to_follow(path))
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An empty one, gone when it is closed: a past state, or what a file is compared with."""
+        return cls("the read model in memory", in_memory())
 
     @property
     def through(self) -> int:
         """Sequence number of the last event folded in."""
         return self._cursor()[0]
 
-    def catch_up(self, log: EventReader) -> int:
+    def catch_up(
+        self,
+        log: EventReader,
+        *,
+        through: int | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Folds in what the log has and this has not; how many events that were.
 
+        through: the last event to fold in; None for the end of the log as it is now
+        progress: called with (sequence number reached, the one to be reached)
         A model of another log, or one that is ahead of its log, begins again from the start.
         Raises StoreError; what was not committed is then not folded in.
         """
         try:
             seq, log_id = self._cursor()
-            if log_id != log.log_id or seq > log.head().seq:
+            head = log.head().seq
+            if log_id != log.log_id or seq > head:
                 self._begin_again(log.log_id)
                 seq = 0
-            return self._follow(log, seq)
+            last = head if through is None else min(head, through)
+            return sum(self._follow(log, seq, last, progress))
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # the first error is the one to report
                 self._connection.rollback()
-            raise StoreError(f"{self._path} cannot be written: {error}") from error
+            raise StoreError(f"{self._name} cannot be written: {error}") from error
 
     def close(self) -> None:
         self._connection.close()
@@ -85,19 +101,24 @@ class ReadModel:
         row = self._connection.execute("SELECT seq, log_id FROM cursor").fetchone()
         return row or (0, b"")
 
-    def _follow(self, log: EventReader, seq: int) -> int:
-        projection = Projection(self._connection)
-        folded = 0
-        events = log.read(seq)
-        while batch := list(islice(events, _BATCH)):
+    def _follow(
+        self, log: EventReader, seq: int, last: int, progress: Progress | None
+    ) -> Iterator[int]:
+        """Events folded in, batch by batch."""
+        projection = Projection(self._connection, seq)
+        events = log.read(seq, last)
+        while projection.seq < last:
+            batch = list(islice(events, _BATCH))
             self._connection.execute("BEGIN IMMEDIATE")
-            for recorded in batch:
-                projection.take(recorded)
-            projection.flush()
-            self._move(batch[-1].seq, log.log_id)
+            if batch:
+                projection.fold(batch)
+            else:
+                projection.miss(last)
+            self._move(projection.seq, log.log_id)
             self._connection.commit()
-            folded += len(batch)
-        return folded
+            if progress is not None:
+                progress(projection.seq, last)
+            yield len(batch)
 
     def _move(self, seq: int, log_id: bytes) -> None:
         self._connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (seq, log_id))
@@ -108,79 +129,3 @@ class ReadModel:
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
         self._move(0, log_id)
         self._connection.commit()
-
-
-def view(path: Path) -> sqlite_utils.Database:
-    """For those who only look, from any process. Raises UsageError when there is nothing to see."""
-    if not path.is_file():
-        raise UsageError(f"{path}: there is no read model yet")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with ExitStack() as undo:
-        try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-            undo.callback(connection.close)
-            numbers = _numbers(connection)
-        except sqlite3.Error as error:
-            raise UsageError(f"{path} cannot be read: {error}") from error
-        if numbers != (APPLICATION_ID, VERSION):
-            raise UsageError(f"{path} is not a read model of this version")
-        connection.execute("PRAGMA query_only = ON")
-        undo.pop_all()
-    return sqlite_utils.Database(connection, execute_plugins=False)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = _connect(path)
-    try:
-        if not _is_current(connection, path):
-            connection.close()
-            _remove(path)
-            connection = _connect(path)
-            _create(connection)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA synchronous = NORMAL")  # what is lost is folded again
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # SQLite would let everybody read a file it made; the files beside it get the mode of this one
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    return sqlite3.connect(path, isolation_level=None)
-
-
-def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether it can be gone on with. Raises UsageError for another program's database."""
-    try:
-        owner, version = _numbers(connection)
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-    except sqlite3.OperationalError:
-        raise  # busy, full or failing: that says nothing about what is in the file
-    except sqlite3.DatabaseError:
-        return False
-    if owner != APPLICATION_ID and (owner or tables):
-        raise UsageError(f"{path} is another program's: application id {owner:#x}")
-    return owner == APPLICATION_ID and version == VERSION and sound
-
-
-def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    return owner, connection.execute("PRAGMA user_version").fetchone()[0]
-
-
-def _remove(path: Path) -> None:
-    for side in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + side).unlink(missing_ok=True)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"""BEGIN;
-        PRAGMA application_id = {APPLICATION_ID};
-        PRAGMA user_version = {VERSION};
-        {TABLES}
-        COMMIT;""")

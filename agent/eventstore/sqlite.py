@@ -134,10 +134,10 @@ class SqliteLog:
     def head(self) -> Head:
         return self._head
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
+    def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
         """See EventReader; on a connection of its own, so from any thread."""
         with LogReader.open(self._path) as reader:
-            yield from reader.read(after)
+            yield from reader.read(after, through)
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and lets the directory go."""

@@ -46,6 +46,24 @@ def test_read_begins_behind_any_event(log: SqliteLog, after: int) -> None:
     assert [recorded.seq for recorded in log.read(after)] == list(range(after + 1, 8))
 
 
+@pytest.mark.parametrize("through", range(9))
+def test_read_ends_with_any_event(log: SqliteLog, through: int) -> None:
+    fill(log, 3, 1, 3)
+    found = [recorded.seq for recorded in log.read(1, through)]
+    assert found == list(range(2, min(through, 7) + 1))
+
+
+def test_read_of_a_range_does_not_touch_the_blocks_behind_it(state: Path) -> None:
+    with SqliteLog.open(state, create=True) as log:
+        fill(log, 3, 3, 3)
+    with tampering(state / "events.db") as connection:
+        connection.execute("UPDATE body SET data = x'00' WHERE no = 3")
+    with LogReader.open(state / "events.db") as reader:
+        assert [recorded.seq for recorded in reader.read(2, 6)] == [3, 4, 5, 6]
+        with pytest.raises(LogCorruptError):
+            list(reader.read(2, 7))
+
+
 def test_empty_log_reads_as_nothing_and_stands_at_its_genesis(log: SqliteLog) -> None:
     assert list(log.read()) == []
     assert (log.head().seq, log.head().hash) == (0, chain.genesis(log.log_id, NOTE))

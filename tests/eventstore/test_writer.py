@@ -43,7 +43,7 @@ class StuckLog:
         self.appended += drafts
         return len(self.appended) - len(drafts) + 1
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
+    def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
         raise NotImplementedError(after)
 
     def head(self) -> Head:

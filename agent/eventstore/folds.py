@@ -1,0 +1,81 @@
+"""What each clear kind changes in the read model: one event, one statement.
+
+Kinds that come with every tick are not here but in projection.py.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from agent.events import (
+    AgentStopped,
+    ConsentGranted,
+    ConsentRefused,
+    ConsentRequested,
+    ConsentRevoked,
+    DtcCleared,
+    DtcSet,
+    InputLost,
+    ParcelRegistered,
+)
+from agent.eventstore.log import Recorded
+
+Statement = tuple[str, tuple[str | int | None, ...]]
+
+_DTC: Final = "INSERT INTO dtc VALUES (?, ?, ?, ?, ?)"
+_CONSENT: Final = "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def _dtc_set(event: DtcSet, at: Recorded) -> Statement:
+    return _DTC, (at.seq, event.code, event.ecu, "set", at.t_ns)
+
+
+def _dtc_cleared(event: DtcCleared, at: Recorded) -> Statement:
+    return _DTC, (at.seq, event.code, event.ecu, "cleared", at.t_ns)
+
+
+def _requested(event: ConsentRequested, at: Recorded) -> Statement:
+    row = (at.seq, event.parcel_id, event.buyer, "requested", at.t_ns)
+    return _CONSENT, (*row, None, None, event.payment_mote)
+
+
+def _granted(event: ConsentGranted, at: Recorded) -> Statement:
+    row = (at.seq, event.parcel_id, event.buyer, "granted", at.t_ns)
+    return _CONSENT, (*row, event.by, event.tx_hash, None)
+
+
+def _refused(event: ConsentRefused, at: Recorded) -> Statement:
+    row = (at.seq, event.parcel_id, event.buyer, "refused", at.t_ns)
+    return _CONSENT, (*row, event.by, None, None)
+
+
+def _revoked(event: ConsentRevoked, at: Recorded) -> Statement:
+    row = (at.seq, event.parcel_id, event.buyer, "revoked", at.t_ns)
+    return _CONSENT, (*row, None, event.tx_hash, None)
+
+
+def _parcel(event: ParcelRegistered, at: Recorded) -> Statement:
+    row = (event.parcel_id, event.parcel_level, event.first_seq, event.last_seq)
+    rest = (event.size_bytes, event.tx_hash, event.height, at.seq)
+    return "INSERT OR REPLACE INTO parcel VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row + rest
+
+
+def _lost(event: InputLost, at: Recorded) -> Statement:
+    row = (at.seq, event.what, event.reason, event.count, at.t_ns)
+    return "INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row
+
+
+def _stopped(event: AgentStopped, at: Recorded) -> Statement:
+    return "UPDATE trip SET reason = ? WHERE boot = ?", (event.reason, at.boot)
+
+
+FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
+    AgentStopped.kind: _stopped,
+    ConsentGranted.kind: _granted,
+    ConsentRefused.kind: _refused,
+    ConsentRequested.kind: _requested,
+    ConsentRevoked.kind: _revoked,
+    DtcCleared.kind: _dtc_cleared,
+    DtcSet.kind: _dtc_set,
+    InputLost.kind: _lost,
+    ParcelRegistered.kind: _parcel,
+}

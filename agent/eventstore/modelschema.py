@@ -1,0 +1,69 @@
+"""What a readmodel.db is: its numbers in the file header, its tables, and views on them.
+
+Tables have what happened, each row with the sequence number of the event it comes from; views
+have what holds now. Of sealed events there is only what the log has in clear: kind, level,
+sequence number, time. Every row can be had again from events.db, so nothing here is evidence.
+"""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x414D4F52
+"""PRAGMA application_id: "AMOR"."""
+VERSION: Final = 2
+"""PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
+STRETCH: Final = 128
+"""Events in a row of the index by time."""
+
+TABLES: Final = """
+CREATE TABLE cursor(id INTEGER PRIMARY KEY CHECK(id = 1), seq INTEGER NOT NULL,
+    log_id BLOB NOT NULL) STRICT;
+CREATE TABLE unseen(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL) STRICT;
+CREATE TABLE kind_count(kind TEXT, level INTEGER, events INTEGER NOT NULL,
+    unread INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    PRIMARY KEY(kind, level)) STRICT, WITHOUT ROWID;
+CREATE TABLE dead_letter(seq INTEGER PRIMARY KEY, kind TEXT NOT NULL,
+    reason TEXT NOT NULL) STRICT;
+CREATE TABLE stretch(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL,
+    earliest_ns INTEGER NOT NULL, latest_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX stretch_by_time ON stretch(latest_ns, earliest_ns, last_seq);
+CREATE TABLE trip(boot INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL, start_ns INTEGER NOT NULL, stop_ns INTEGER NOT NULL,
+    reason TEXT) STRICT;
+CREATE TABLE latest(name TEXT PRIMARY KEY, value REAL, t_ns INTEGER NOT NULL,
+    origin TEXT NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE dtc(seq INTEGER PRIMARY KEY, code TEXT NOT NULL, ecu TEXT NOT NULL,
+    change TEXT NOT NULL, t_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX dtc_by_code ON dtc(code, ecu);
+CREATE TABLE consent(seq INTEGER PRIMARY KEY, parcel_id TEXT NOT NULL, buyer TEXT NOT NULL,
+    state TEXT NOT NULL, t_ns INTEGER NOT NULL, by TEXT, tx_hash TEXT, payment_mote TEXT) STRICT;
+CREATE INDEX consent_by_buyer ON consent(parcel_id, buyer);
+CREATE TABLE parcel(parcel_id TEXT PRIMARY KEY, level INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+    tx_hash TEXT NOT NULL, height INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE loss(seq INTEGER PRIMARY KEY, what TEXT NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, t_ns INTEGER NOT NULL) STRICT;
+
+CREATE VIEW dtc_open AS SELECT code, ecu, t_ns, seq FROM dtc AS d WHERE change = 'set'
+    AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu);
+CREATE VIEW consent_now AS SELECT parcel_id, buyer, state, t_ns, by, tx_hash, seq
+    FROM consent AS c WHERE seq = (SELECT max(seq) FROM consent
+        WHERE parcel_id = c.parcel_id AND buyer = c.buyer);
+CREATE VIEW upload AS SELECT level, max(last_seq) AS last_seq, count(*) AS parcels
+    FROM parcel GROUP BY level;
+CREATE VIEW loss_total AS SELECT what, reason, CAST(total(count) AS INTEGER) AS count
+    FROM loss GROUP BY what, reason;
+"""
+"""
+cursor:      the last event folded in
+unseen:      ranges whose bodies were pruned before they could be folded in
+kind_count:  unread: of the clear events, those of a kind this version does not know, and the
+             dead letters
+dead_letter: clear events of a known kind that could not be folded, and why
+stretch:     events of STRETCH sequence numbers, and the times between which they were recorded
+trip:        a start of the agent to its stop, as its clock said; `reason` is why it stopped, NULL
+             where it was cut off or still goes on
+latest:      of each signal, the sample that arrived last
+dtc:         every change of a code, 'set' or 'cleared'; dtc_open: codes that are set now
+consent:     everything asked and decided; consent_now: the last word on each parcel and buyer
+parcel:      seq: of its receipt; upload: through which event each level is uploaded
+"""
