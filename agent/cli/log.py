@@ -3,24 +3,20 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
-from agent.archive import owners_view
+from agent.cli.eventline import owners_eye, text, values
+from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, bar
 from agent.clock import SECOND
-from agent.errors import MalformedInputError, UsageError
-from agent.events import decode
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import verify
-from agent.privacy import sealed
-from agent.wallet.seal import Unsealer
 
 
 @click.group(name="log")
@@ -29,6 +25,10 @@ def command() -> None:
 
     Example: amo-agent log verify /var/lib/amo-agent
     """
+
+
+command.add_command(prove)
+command.add_command(check_proof)
 
 
 @command.command(name="verify")
@@ -86,12 +86,12 @@ def show(
     Example: amo-agent log show /var/lib/amo-agent --kind dtc --since 2026-11-22
     """
     left = limit or sys.maxsize
-    with _opener(state) if unseal else nullcontext() as opener:
+    with owners_eye(state) if unseal else nullcontext() as opener:
         for event in _events(state, after):
             if not _wanted(event, kind, since, until):
                 continue
-            line = _line(event, opener)
-            click.echo(json.dumps(line) if as_json else _text(line))
+            line = values(event, opener.open if opener else None)
+            click.echo(json.dumps(line) if as_json else text(line))
             left -= 1
             if not left:
                 return
@@ -102,16 +102,6 @@ def _events(state: Path, after: int) -> Iterator[Recorded]:
         yield from reader.read(after)
 
 
-@contextmanager
-def _opener(state: Path) -> Iterator[Unsealer]:
-    if not state.is_dir():
-        raise UsageError(f"{state}: --open needs a state directory with its keys")
-    with LogReader.open(state / "events.db") as reader:
-        log_id = reader.log_id
-    with owners_view(state, log_id) as opener:
-        yield opener
-
-
 def _wanted(
     event: Recorded, kind: str | None, since: datetime | None, until: datetime | None
 ) -> bool:
@@ -120,36 +110,3 @@ def _wanted(
         and (since is None or event.t_ns >= since.replace(tzinfo=UTC).timestamp() * SECOND)
         and (until is None or event.t_ns <= until.replace(tzinfo=UTC).timestamp() * SECOND)
     )
-
-
-def _line(event: Recorded, opener: Unsealer | None) -> dict[str, Any]:
-    """One event as plain values; what stays sealed says so."""
-    line: dict[str, Any] = {
-        "seq": event.seq,
-        "kind": event.kind,
-        "level": int(event.level),
-        "t_ns": event.t_ns,
-        "time": datetime.fromtimestamp(event.t_ns // SECOND, UTC).isoformat(),
-        "boot": event.boot,
-    }
-    payload = event.payload
-    if sealed(event.level):
-        if opener is None:
-            return {**line, "sealed": True}
-        payload = opener.open(event.level, event.kind, payload)
-    try:
-        fields = decode(event.kind, payload)
-    except MalformedInputError as error:
-        return {**line, "unknown": str(error)}
-    names = fields.__struct_fields__
-    values = msgspec.to_builtins(fields, builtin_types=(bytes,))
-    return {
-        **line,
-        **{n: v.hex() if isinstance(v, bytes) else v for n, v in zip(names, values, strict=True)},
-    }
-
-
-def _text(line: dict[str, Any]) -> str:
-    rest = {k: v for k, v in line.items() if k not in {"seq", "kind", "level", "t_ns", "time"}}
-    words = " ".join(f"{name}={value}" for name, value in rest.items())
-    return f"{line['seq']:>8}  {line['time']}  Lv{line['level']}  {line['kind']:<22} {words}"
