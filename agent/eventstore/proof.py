@@ -105,7 +105,8 @@ def decode(data: bytes) -> Proof:
     try:
         proof: Proof = msgspec.json.decode(data, type=Proof)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedInputError(f"{len(data)} bytes are no proof: {error}") from error
+        why = ascii(str(error)[:100])  # it may quote the file, which is a stranger's
+        raise MalformedInputError(f"{len(data)} bytes are no proof: {why}") from error
     return proof
 
 
