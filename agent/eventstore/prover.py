@@ -50,7 +50,8 @@ def prove_seals(reader: LogReader, first: int, second: int) -> SealsProof:
     """
     seals = _Seals(reader)
     if not 0 < first <= second <= seals.last:
-        raise UsageError(f"seals {first} and {second}; the log has 1 to {seals.last}")
+        has = f"1 to {seals.last}" if seals.last else "none"
+        raise UsageError(f"seals {first} and {second}; the log has {has}")
     sizes = seals.note(first).size, seals.note(second).size
     path = consistency(*sizes, _Subtrees(reader))
     return _holding(SealsProof(seals.signed(first), seals.signed(second), _hex(path)), reader)

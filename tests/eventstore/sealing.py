@@ -71,7 +71,7 @@ def a_note(**changes: object) -> Note:
     return Note(**(fields | changes))  # type: ignore[arg-type]  # wrong ones are the point
 
 
-def seal(log: SqliteLog, state: Path, signer: Signs = CAR, **changes: object) -> Note:
+def seal(log: SqliteLog, state: Path, signer: Signs = CAR, /, **changes: object) -> Note:
     """Seals what the log in this state directory holds now, as the format page says."""
     with LogReader.open(state / "events.db") as reader:
         last, tail, tree = reader.last_seal(), reader.tail(), the_tree(reader)
