@@ -380,3 +380,20 @@ def test_any_numbers_and_bytes_get_an_answer() -> None:
         root = chosen.randbytes(64)
         assert not check_inclusion(leaf(0), first, second, path, root)
         assert not check_consistency(first, second, path, leaf(0), root)
+
+
+def test_rt_24_path_that_goes_on_above_the_root_is_refused_whatever_the_root() -> None:
+    """Who makes up a root, too, gets no further than his numbers: the size says where to stop."""
+    extra = leaf(9999)
+    assert not check_inclusion(LEAVES[0], 0, 1, [extra], pair(extra, LEAVES[0]))
+    for first, second in [(3, 5), (5, 7), (6, 11)]:
+        path = consistency(first, second, subtree)
+        roots = pair(extra, ROOTS[first]), pair(extra, ROOTS[second])
+        assert not check_consistency(first, second, [*path, extra], *roots)
+
+
+def test_rt_27_path_that_stops_below_the_root_is_refused_whatever_the_root() -> None:
+    for first, size, claimed in [(3, 4, 5), (3, 4, 300), (5, 8, 9), (6, 7, 9)]:
+        path = consistency(first, size, subtree)
+        assert check_consistency(first, size, path, ROOTS[first], ROOTS[size])
+        assert not check_consistency(first, claimed, path, ROOTS[first], ROOTS[size])
