@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,13 @@ from typing import Any
 import click
 import msgspec
 
-from agent.archive import owners_view
+from agent.cli.eventline import owners_eye, text, values
 from agent.cli.pick import picked, wish_of, wishes
-from agent.cli.show import STATE, bar, iso, log_file
+from agent.cli.proof import check_proof, prove
+from agent.cli.show import STATE, bar, log_file
 from agent.cli.state import command as state_
-from agent.errors import MalformedInputError, UsageError
-from agent.events import decode
-from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import verify
-from agent.privacy import sealed
-from agent.wallet.seal import Unsealer
 
 
 @click.group(name="log")
@@ -33,6 +28,8 @@ def command() -> None:
 
 
 command.add_command(state_)
+command.add_command(prove)
+command.add_command(check_proof)
 
 
 @command.command(name="verify")
@@ -83,49 +80,9 @@ def show(
     wish = wish_of(**wished)
     with (
         LogReader.open(log_file(state)) as log,
-        _opener(state, log) if unseal else nullcontext() as opener,
+        owners_eye(state) if unseal else nullcontext() as opener,
     ):
-        for event in islice(picked(log, state, wish, opener.open if opener else None), limit):
-            line = _line(event, opener)
-            click.echo(json.dumps(line) if as_json else _text(line))
-
-
-@contextmanager
-def _opener(state: Path, log: LogReader) -> Iterator[Unsealer]:
-    if not state.is_dir():
-        raise UsageError(f"{state}: --open needs a state directory with its keys")
-    with owners_view(state, log.log_id) as opener:
-        yield opener
-
-
-def _line(event: Recorded, opener: Unsealer | None) -> dict[str, Any]:
-    """One event as plain values; what stays sealed says so."""
-    line: dict[str, Any] = {
-        "seq": event.seq,
-        "kind": event.kind,
-        "level": int(event.level),
-        "t_ns": event.t_ns,
-        "time": iso(event.t_ns),
-        "boot": event.boot,
-    }
-    payload = event.payload
-    if sealed(event.level):
-        if opener is None:
-            return {**line, "sealed": True}
-        payload = opener.open(event.level, event.kind, payload)
-    try:
-        fields = decode(event.kind, payload)
-    except MalformedInputError as error:
-        return {**line, "unknown": str(error)}
-    names = fields.__struct_fields__
-    values = msgspec.to_builtins(fields, builtin_types=(bytes,))
-    return {
-        **line,
-        **{n: v.hex() if isinstance(v, bytes) else v for n, v in zip(names, values, strict=True)},
-    }
-
-
-def _text(line: dict[str, Any]) -> str:
-    rest = {k: v for k, v in line.items() if k not in {"seq", "kind", "level", "t_ns", "time"}}
-    words = " ".join(f"{name}={value}" for name, value in rest.items())
-    return f"{line['seq']:>8}  {line['time']}  Lv{line['level']}  {line['kind']:<22} {words}"
+        open_sealed = opener.open if opener else None
+        for event in islice(picked(log, state, wish, open_sealed), limit):
+            line = values(event, open_sealed)
+            click.echo(json.dumps(line) if as_json else text(line))

@@ -1,6 +1,5 @@
 """`amo-agent report`: a drive as a web page, made from the log."""
 
-import os
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +9,9 @@ import click
 
 from agent.archive import owners_view
 from agent.cli.page import Drive, Happening, Point, page
-from agent.cli.show import STATE
+from agent.cli.show import STATE, write_private
 from agent.clock import SECOND
-from agent.errors import MalformedInputError, SealError, UsageError
+from agent.errors import MalformedInputError, SealError
 from agent.events import (
     AgentStarted,
     AgentStopped,
@@ -64,13 +63,7 @@ def command(*, state: Path, out: Path) -> None:
 def write_report(state: Path, out: Path) -> None:
     """Raises UsageError where the page cannot be written."""
     verdict = verify(state / "events.db")
-    text = page(_drive(state, verdict))
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - opened private
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{out}: {error.strerror}") from error
+    write_private(out, page(_drive(state, verdict)).encode())
 
 
 def _drive(state: Path, verdict: Verdict) -> Drive:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.eventstore.conftest import body_of, put_body, rows, tampering
 
 LINES = "".join(
     f"(1000000000.{n:06d}) can0 0AA#1A6F1A6F1A6F1A6F\n" for n in range(0, 900_000, 10_000)
@@ -29,23 +29,16 @@ def changed(state: Path, at: int) -> int:
     """Flip one byte of the block bodies, counted through all of them; the seq it belongs to."""
     for side in ("-wal", "-shm"):
         state.joinpath(f"events.db{side}").unlink(missing_ok=True)
-    database = sqlite3.connect(state / "events.db", isolation_level=None)
-    triggers = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    kept = triggers.fetchall()
-    for name, _ in kept:
-        database.execute(f"DROP TRIGGER {name}")
-    for no, first_seq, body in database.execute("SELECT no, first_seq, body FROM block").fetchall():
-        if at < len(body):
-            broken = bytearray(body)
-            broken[at] ^= 0x01
-            database.execute("UPDATE block SET body = ? WHERE no = ?", (bytes(broken), no))
-            seq = _seq_at(first_seq, body, at)
-            break
-        at -= len(body)
-    for _, sql in kept:
-        database.execute(sql)
-    database.close()
-    return seq
+    with tampering(state / "events.db") as connection:
+        for no, first_seq in rows(connection, "SELECT no, first_seq FROM block ORDER BY no"):
+            body = body_of(connection, no)
+            if at < len(body):
+                broken = bytearray(body)
+                broken[at] ^= 0x01
+                put_body(connection, no, bytes(broken))
+                return _seq_at(first_seq, body, at)
+            at -= len(body)
+    raise AssertionError("there are not so many bytes")
 
 
 def _seq_at(seq: int, body: bytes, at: int) -> int:
