@@ -17,11 +17,15 @@ import structlog
 
 from agent.errors import StoreError
 from agent.events import (
+    BodiesPruned,
     ConsentGranted,
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
+    LogChecked,
+    LogSealed,
     ParcelRegistered,
+    TailLost,
 )
 from agent.eventstore.log import EventLog, Recorded
 from agent.parcel.chunk import build, open_parcel
@@ -45,9 +49,13 @@ NOT_IN_PARCELS = frozenset(
         ConsentGranted,
         ConsentRefused,
         ConsentRevoked,
+        LogChecked,
+        TailLost,
+        LogSealed,
+        BodiesPruned,
     )
 )
-"""The wallet's own books: no buyer's business, and a parcel of receipts would need a receipt."""
+"""Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""
 OUTBOX_ID = "00" * 5
 """Stands for the parcel id in the custody of a body that has none yet."""
 

@@ -12,7 +12,7 @@ from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock, SystemClock
 from agent.compose import recorder
 from agent.errors import ConfigError, RemoteError, SourceLostError
-from agent.events import BsmHeard, BsmMade, InputClosed, InputOpened
+from agent.events import BsmHeard, BsmMade, ClockStepped, InputClosed, InputOpened
 from agent.installed import codec
 from agent.position import PositionFix
 from agent.record import Recorder
@@ -253,6 +253,28 @@ async def test_the_far_side_failing_is_tried_again_and_stops_nothing(
     await asyncio.wait_for(agent.run(stop), 5)
 
     assert [round(at / SECOND) for at in calls[:3]] == [60, 120, 180]
+
+
+@pytest.mark.parametrize(
+    "by_ns", [-400 * 24 * 3600 * SECOND, 51 * MS, 30 * 365 * 24 * 3600 * SECOND]
+)
+async def test_rt_57_wall_clock_that_steps_is_told_in_the_log(
+    parts: Archive, clock: ManualClock, by_ns: int
+) -> None:
+    stop = asyncio.Event()
+    agent = service(parts, Source("a", lambda: Feed(endless=True)))
+    run = asyncio.create_task(agent.run(stop))
+    while clock.mono_ns() < 2 * SECOND:
+        await asyncio.sleep(0)
+    clock.step(clock.now_ns() + by_ns)
+    while clock.mono_ns() < 4 * SECOND:
+        await asyncio.sleep(0)
+    stop.set()
+    await run
+
+    assert [event for event in opened(parts) if isinstance(event, ClockStepped)] == [
+        ClockStepped(by_ns)
+    ]
 
 
 async def test_late_ticks_are_counted(parts: Archive) -> None:

@@ -84,7 +84,8 @@ def test_sigterm_ends_it_within_five_seconds_with_the_open_block_written(
     assert supervisor.stop() == 0
 
     events = shown(cli, supervisor.state)
-    assert [event["kind"] for event in events[-2:]] == ["input-closed/1", "agent-stopped/1"]
+    last = ["input-closed/1", "agent-stopped/1", "log-sealed/1"]
+    assert [event["kind"] for event in events[-3:]] == last
     assert cli("log", "verify", supervisor.state).code == 0
 
 

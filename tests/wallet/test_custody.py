@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from agent.errors import SealError
 from agent.privacy import Level
-from agent.wallet.custody import CUSTODY_BYTES, unwrap, unwrap_segment, wrap, wrap_segment
+from agent.wallet.custody import (
+    CUSTODY_BYTES,
+    unwrap,
+    unwrap_seal_root,
+    unwrap_segment,
+    wrap,
+    wrap_seal_root,
+    wrap_segment,
+)
 from agent.wallet.keys import FileKey
 from tests.wallet import plain_hpke
 
@@ -81,6 +89,19 @@ def test_the_key_of_a_segment_never_opens_as_a_parcels(owner: FileKey) -> None:
         unwrap_segment(segment, owner, 7, Level.LV1)
     with pytest.raises(SealError):
         opened(segment, owner, parcel="0000000007")
+
+
+def test_the_key_of_a_seal_opens_as_nothing_else(owner: FileKey) -> None:
+    log_id = bytes(range(32))
+    wrapped_root = wrap_seal_root(KEY, owner.public, log_id, 7)
+    assert unwrap_seal_root(wrapped_root, owner, log_id, 7) == KEY
+    for other_log, other_number in ((bytes(32), 7), (log_id, 8)):
+        with pytest.raises(SealError):
+            unwrap_seal_root(wrapped_root, owner, other_log, other_number)
+    with pytest.raises(SealError):
+        unwrap_segment(wrapped_root, owner, 7, Level.LV3)
+    with pytest.raises(SealError):
+        opened(wrapped_root, owner, parcel=log_id.hex())
 
 
 @pytest.mark.parametrize(
