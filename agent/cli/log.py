@@ -1,22 +1,20 @@
 """`amo-agent log`: look at the event log and check that nobody changed it."""
 
 import json
-import sys
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from agent.cli.eventline import owners_eye, text, values
 from agent.cli.pick import picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
-from agent.cli.show import STATE, bar, log_file
+from agent.cli.show import STATE, log_file
 from agent.cli.state import command as state_
+from agent.cli.verify import command as verify
 from agent.eventstore.reader import LogReader
-from agent.eventstore.verify import verify
 
 
 @click.group(name="log")
@@ -28,35 +26,9 @@ def command() -> None:
 
 
 command.add_command(state_)
+command.add_command(verify)
 command.add_command(prove)
 command.add_command(check_proof)
-
-
-@command.command(name="verify")
-@click.argument("state", type=click.Path(path_type=Path), default=STATE)
-@click.option("--from-scratch", is_flag=True, help="Every event from the first; always so for now.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify_(state: Path, *, from_scratch: bool, as_json: bool) -> None:
-    """Check every event of the chain; exit 0 intact, 1 not.
-
-    STATE is a state directory or a copied events.db.
-
-    Example: amo-agent log verify ./copy/events.db --json
-    """
-    del from_scratch
-    with bar("verifying") as progress:
-        verdict = verify(log_file(state), progress=progress)
-    intact = verdict.verdict == "intact"
-    if as_json:
-        click.echo(json.dumps({"intact": intact, **msgspec.to_builtins(verdict)}))
-    elif intact:
-        click.echo(
-            f"intact: {verdict.events} events in {verdict.blocks} blocks, head {verdict.head}"
-        )
-    else:
-        where = "" if verdict.first_bad_seq is None else f" at sequence {verdict.first_bad_seq}"
-        click.echo(f"{verdict.verdict}{where}: {verdict.reason}")
-    sys.exit(0 if intact else 1)
 
 
 @command.command()

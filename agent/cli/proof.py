@@ -12,7 +12,7 @@ import msgspec
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.eventline import owners_eye, values
-from agent.cli.show import STATE, figures, write_private
+from agent.cli.show import STATE, figures, log_file, write_private
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.eventstore import chain, proof
@@ -65,7 +65,7 @@ def prove(
         if key or state is not None:
             raise click.UsageError("--seals A B takes STATE alone, no SEQ and no --key")
         place = Path(seq or STATE)
-        with LogReader.open(_file(place)) as reader:
+        with LogReader.open(log_file(place)) as reader:
             made: Proof = prove_seals(reader, *seals)
     else:
         place = Path(state or STATE)
@@ -82,7 +82,7 @@ def check_proof(source: BinaryIO, *, device: str | None, as_json: bool) -> None:
 
     Example: amo-agent log check-proof event.json --device 04c1…
     """
-    expected = _device(device)
+    expected = device_key(device)
     try:
         given = proof.decode(source.read(proof.MAX_BYTES + 1))
     except MalformedInputError as error:
@@ -97,10 +97,6 @@ def check_proof(source: BinaryIO, *, device: str | None, as_json: bool) -> None:
     sys.exit(0 if finding.holds else EXIT_NOT_SO)
 
 
-def _file(state: Path) -> Path:
-    return state / "events.db" if state.is_dir() else state
-
-
 def _number(seq: str | None) -> int:
     if seq is None:
         raise click.UsageError("which event? SEQ, or --seals A B")
@@ -110,7 +106,8 @@ def _number(seq: str | None) -> int:
         raise click.UsageError(f"SEQ {seq[:40]!r} is no number") from error
 
 
-def _device(digits: str | None) -> bytes | None:
+def device_key(digits: str | None) -> bytes | None:
+    """Of an option. Raises BadParameter."""
     if digits is None:
         return None
     try:
@@ -123,7 +120,7 @@ def _device(digits: str | None) -> bytes | None:
 
 
 def _event(seq: int, state: Path, *, key: bool) -> EventProof:
-    with LogReader.open(_file(state)) as reader:
+    with LogReader.open(log_file(state)) as reader:
         made = prove_event(reader, seq)
     if not key:
         return made

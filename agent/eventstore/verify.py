@@ -1,8 +1,8 @@
 """Does this log hold? Shares with the writer only the bytes of chain.py.
 
 The verifier never repairs and never re-serialises: it hashes what is stored and stops at the
-first thing that does not follow. A log whose end was cut off at a block still holds; only
-something outside the file can tell (docs/formats/log.md, "What a verifier cannot see").
+first thing that does not follow. A log whose end was cut off behind its last seal still holds; the
+floor, which lies outside the file, tells (docs/formats/log.md, "What a verifier cannot see").
 """
 
 import multiprocessing
@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain as chain_of
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from agent.errors import LogCorruptError, StoreError
 from agent.eventstore import chain
+from agent.eventstore.ending import lost_tail
+from agent.eventstore.floor import Floor
 from agent.eventstore.reader import (
     LOWEST,
     DamagedFileError,
@@ -25,12 +27,13 @@ from agent.eventstore.reader import (
     cut_short,
     nobody_writes,
 )
+from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
 from agent.eventstore.walk import Walked, walk
 
 Progress = Callable[[int, int], None]
 Word = Literal["intact", "tampered", "truncated", "damaged"]
-"""tampered: it can be read and does not hold; truncated: the file is shorter than its own
-header says; damaged: a part of it cannot be read."""
+"""tampered: it can be read and does not hold; truncated: its end is missing, by the floor or by the
+header of the file; damaged: a part of it cannot be read."""
 
 _SHARE: Final = 64
 """Blocks that a process looks at in one go."""
@@ -47,6 +50,9 @@ class Verdict(msgspec.Struct, frozen=True):
     blocks:        how many hold whole
     head:          hex of the chain hash after the last event that holds
     log_id:        hex; empty where it could not be read
+    seals:         how many hold; sealed: the last event under them
+    device:        hex of the public key that made them; empty where there is none
+    pinned:        whether that is the key that was expected
     """
 
     verdict: Word
@@ -56,20 +62,45 @@ class Verdict(msgspec.Struct, frozen=True):
     blocks: int
     head: str
     log_id: str
+    seals: int = 0
+    sealed: int = 0
+    device: str = ""
+    pinned: bool = False
 
 
-def verify(events_db: Path, *, progress: Progress | None = None, alone: bool = False) -> Verdict:
+class Beside(NamedTuple):
+    """What a verifier knows besides the file.
+
+    floor:  how far the log is known to reach
+    device: the public key of its seals, 65 bytes; keys: those of their MACs
+    """
+
+    floor: Floor | None = None
+    device: bytes | None = None
+    keys: OwnersKeys | None = None
+
+
+NOTHING: Final = Beside()
+
+
+def verify(
+    events_db: Path,
+    beside: Beside = NOTHING,
+    *,
+    progress: Progress | None = None,
+    alone: bool = False,
+) -> Verdict:
     """The verdict on one events.db, at rest or while it grows. Nothing is written.
 
     progress: called with (blocks checked, blocks there were at the start)
     alone:    in this process only; else a large log is shared by as many as there are processors
-    Raises UsageError when there is no such file or it is not a log.
+    Raises UsageError when there is no such file or it is not a log, SealError for a key that is
+    not that of the log's seals.
     """
     still = nobody_writes(events_db)
-    verdict = _verify(events_db, progress, still=still, alone=alone)
-    if still and not nobody_writes(events_db):
-        # a writer came while we read
-        verdict = _verify(events_db, progress, still=False, alone=alone)
+    verdict = _Verifier(events_db, beside, still=still, alone=alone).verdict(progress)
+    if still and not nobody_writes(events_db):  # a writer came while we read
+        verdict = _Verifier(events_db, beside, still=False, alone=alone).verdict(progress)
     return verdict
 
 
@@ -111,47 +142,72 @@ class _Fold:
             raise _BrokenError(walked.bad)
         self.blocks += 1
 
-    def verdict(self, word: Word, reason: str) -> Verdict:
+
+class _Verifier:
+    """One look at one file."""
+
+    def __init__(self, path: Path, beside: Beside, *, still: bool, alone: bool) -> None:
+        self._path = path
+        self._beside = beside
+        self._still = still
+        self._alone = alone
+        self._fold = _Fold()
+        self._seals: SealChecker | None = None
+        self._bad_seq: int | None = None
+
+    def verdict(self, progress: Progress | None) -> Verdict:
+        word, reason = self._judge(progress)
+        # while somebody writes, what the file lacks is in the write-ahead log
+        if (self._still or word != "intact") and cut_short(self._path):
+            word, reason = "truncated", "the file ends before its last page"
+        fold, seals, expected = self._fold, self._seals, self._beside.device
+        device = b"" if seals is None or seals.device is None else seals.device
+        first_bad = fold.seq + 1 if self._bad_seq is None else self._bad_seq
         return Verdict(
             verdict=word,
-            first_bad_seq=None if word == "intact" else self.seq + 1,
+            first_bad_seq=None if word == "intact" else first_bad,
             reason=reason,
-            events=self.seq,
-            blocks=self.blocks,
-            head=self.head.hex(),
-            log_id=self.log_id.hex(),
+            events=fold.seq,
+            blocks=fold.blocks,
+            head=fold.head.hex(),
+            log_id=fold.log_id.hex(),
+            seals=0 if seals is None else seals.seals,
+            sealed=0 if seals is None else seals.sealed,
+            device=device.hex(),
+            pinned=bool(device) and device == expected,
         )
 
+    def _judge(self, progress: Progress | None) -> tuple[Word, str]:
+        try:
+            with LogReader.open(self._path, still=self._still) as reader:
+                self._go(reader, progress)
+                lost, told = lost_tail(reader, self._beside.floor)
+                if lost is not None:
+                    return "truncated", told
+        except DamagedFileError as error:
+            return "damaged", str(error)
+        except BadSealError as error:
+            self._bad_seq = error.seq
+            return "tampered", str(error)
+        except (_BrokenError, LogCorruptError) as error:
+            return "tampered", str(error)
+        except StoreError as error:
+            return "damaged", str(error)
+        return "intact", "every event follows from the one before it"
 
-def _verify(path: Path, progress: Progress | None, *, still: bool, alone: bool) -> Verdict:
-    fold = _Fold()
-    word, reason = _go(fold, path, progress, still=still, alone=alone)
-    # while somebody writes, what the file lacks is in the write-ahead log
-    if (still or word != "intact") and cut_short(path):
-        word, reason = "truncated", "the file ends before its last page"
-    return fold.verdict(word, reason)
-
-
-def _go(
-    fold: _Fold, path: Path, progress: Progress | None, *, still: bool, alone: bool
-) -> tuple[Word, str]:
-    try:
-        with LogReader.open(path, still=still) as reader:
-            fold.begin(reader.log_id, reader.note)
-            total = reader.last_block()
-            with _walks(reader, path, total, still=still, alone=alone) as walks:
-                for walked in walks:
-                    fold.take(walked)
-                    if progress is not None:
-                        progress(fold.blocks, max(total, fold.blocks))
-            reader.check_structure()
-    except DamagedFileError as error:
-        return "damaged", str(error)
-    except (_BrokenError, LogCorruptError) as error:
-        return "tampered", str(error)
-    except StoreError as error:
-        return "damaged", str(error)
-    return "intact", "every event follows from the one before it"
+    def _go(self, reader: LogReader, progress: Progress | None) -> None:
+        fold, total = self._fold, reader.last_block()
+        fold.begin(reader.log_id, reader.note)
+        seals = SealChecker(reader, device=self._beside.device, keys=self._beside.keys)
+        self._seals = seals
+        with _walks(reader, self._path, total, still=self._still, alone=self._alone) as walks:
+            for walked in walks:
+                fold.take(walked)
+                seals.take(walked)
+                if progress is not None:
+                    progress(fold.blocks, max(total, fold.blocks))
+        seals.finish()
+        reader.check_structure()
 
 
 @contextmanager

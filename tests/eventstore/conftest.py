@@ -58,6 +58,7 @@ def copy(tmp_path: Path) -> Path:
 def tampering(path: Path) -> Iterator[apsw.Connection]:
     """What anybody with the file and a SQLite shell can do: the triggers switched off."""
     connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(2_000)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     connection.execute("PRAGMA ignore_check_constraints = ON; PRAGMA synchronous = OFF")
     try:
