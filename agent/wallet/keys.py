@@ -5,13 +5,13 @@ log, `owner` opens what was sealed for the owner. Others see a Signer or an Open
 private key, so that a key may move into a token or a TPM without a change elsewhere.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from agent.errors import ConfigError, SealError
+from agent.files import sync_directory
 from agent.wallet import curve, hpke, keyfile
 from agent.wallet.address import address
 from agent.wallet.token import Counter, Custody, open_key
@@ -108,9 +108,9 @@ def create_keys(
         for use in USES if device is None else ("account", "owner"):
             data = keyfile.encode(use, curve.new_scalar(), passphrase)
             keyfile.write(unfinished / f"{use}.key", data)
-        _sync(unfinished)
+        sync_directory(unfinished)
         unfinished.rename(directory)  # replaces an empty directory, refuses any other
-        _sync(directory.parent)
+        sync_directory(directory.parent)
     except OSError as error:
         raise SealError(f"{directory}: keys not created: {error.strerror}") from error
     return load_keys(directory, passphrase, device=device)
@@ -165,11 +165,3 @@ def _make_empty(directory: Path) -> None:
     if directory.exists():
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
