@@ -5,13 +5,14 @@ from pathlib import Path
 
 AGENT = Path(__file__).parent.parent / "agent"
 
-GROUND = {"errors", "clock", "signals", "position", "events", "privacy"}
+GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
-GALLERY = {"record", "upload", "trade", "service"}
+GALLERY = {"record", "upload", "outbox", "trade", "service", "survey", "erase", "hold"}
 ROOF = {
     "config",
     "archive",
+    "nocore",
     "compose",
     "installed",
     "feeds",

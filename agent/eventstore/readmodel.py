@@ -134,7 +134,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         if not _is_current(connection, path):
             connection.close()
-            _remove(path)
+            remove(path)
             connection = _connect(path)
             _create(connection)
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -172,7 +172,8 @@ def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
     return owner, connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """The file and those beside it; the next `open` and `catch_up` make it again."""
     for side in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + side).unlink(missing_ok=True)
 
