@@ -12,9 +12,11 @@ import click
 import msgspec
 
 from agent.archive import owners_view
+from agent.cli.erase import erase
+from agent.cli.hold import hold, release
 from agent.cli.show import STATE, bar
 from agent.clock import SECOND
-from agent.errors import MalformedInputError, UsageError
+from agent.errors import ErasedError, MalformedInputError, UsageError
 from agent.events import decode
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
@@ -25,10 +27,14 @@ from agent.wallet.seal import Unsealer
 
 @click.group(name="log")
 def command() -> None:
-    """Show and verify the event log.
+    """Show, verify and erase the event log.
 
     Example: amo-agent log verify /var/lib/amo-agent
     """
+
+
+for _more in (erase, hold, release):
+    command.add_command(_more)
 
 
 @command.command(name="verify")
@@ -136,7 +142,10 @@ def _line(event: Recorded, opener: Unsealer | None) -> dict[str, Any]:
     if sealed(event.level):
         if opener is None:
             return {**line, "sealed": True}
-        payload = opener.open(event.level, event.kind, payload)
+        try:
+            payload = opener.open(event.level, event.kind, payload)
+        except ErasedError:
+            return {**line, "erased": True}
     try:
         fields = decode(event.kind, payload)
     except MalformedInputError as error:

@@ -4,13 +4,24 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, TextIO, cast
 
 import click
 import structlog
 
+from agent.clock import MS, SECOND
+from agent.errors import UsageError
+from agent.eventstore.state import EVENTS
+
 STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
+TIME: Final = click.DateTime(
+    [f"%Y-%m-%d{rest}" for rest in ("", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S.%f", " %H:%M:%S.%f")]
+)
+"""A time as an option; it is UTC."""
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _Stderr(io.TextIOBase):
@@ -32,6 +43,23 @@ def log_to_stderr() -> None:
         processors=[structlog.processors.add_log_level, structlog.processors.LogfmtRenderer()],
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
     )
+
+
+def utc_ns(time: datetime) -> int:
+    """Of a TIME; UTC nanoseconds since 1970, exactly."""
+    return (time.replace(tzinfo=UTC) - datetime.fromtimestamp(0, UTC)) // _MICROSECOND * MS // 1_000
+
+
+def iso(t_ns: int) -> str:
+    """To the second. Whatever time a clock may have said, a calendar has it."""
+    return datetime.fromtimestamp(t_ns // SECOND, UTC).isoformat()
+
+
+def existing(state: Path) -> Path:
+    """A state directory with a log in it. Raises UsageError, where opening would make one."""
+    if not (state / EVENTS).exists():
+        raise UsageError(f"{state}: there is no log")
+    return state
 
 
 @contextmanager
