@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from agent.cli.erase import erase
 from agent.cli.eventline import owners_eye, text, values
+from agent.cli.hold import hold, release
 from agent.cli.pick import picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, log_file
@@ -19,16 +21,14 @@ from agent.eventstore.reader import LogReader
 
 @click.group(name="log")
 def command() -> None:
-    """Show and verify the event log.
+    """Show, verify and erase the event log.
 
     Example: amo-agent log verify /var/lib/amo-agent
     """
 
 
-command.add_command(state_)
-command.add_command(verify)
-command.add_command(prove)
-command.add_command(check_proof)
+for _more in (state_, verify, prove, check_proof, erase, hold, release):
+    command.add_command(_more)
 
 
 @command.command()

@@ -19,6 +19,7 @@ from agent.errors import MalformedInputError, RemoteError, SealError
 from agent.events import ParcelRegistered, SignalsSampled, decode
 from agent.parcel.chunk import Parcel, open_parcel
 from agent.privacy import Level, sealed
+from agent.upload import NOT_IN_PARCELS
 from agent.wallet.address import address
 from agent.wallet.custody import unwrap
 from agent.wallet.envelope import decrypt
@@ -104,7 +105,7 @@ def _records(
     for event in parts.log.read(after=parcel.first_seq - 1):
         if event.seq > parcel.last_seq:
             return
-        if event.level != level:
+        if event.level != level or event.kind in NOT_IN_PARCELS:
             continue
         payload = event.payload
         if sealed(level):
