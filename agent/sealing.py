@@ -13,7 +13,8 @@ from agent.eventstore import floor
 from agent.eventstore.ending import check_end, sealed_end
 from agent.eventstore.floor import Floor
 from agent.eventstore.reader import LogReader
-from agent.eventstore.sealer import Firmware, Sealer, SealThread
+from agent.eventstore.sealer import Firmware, Sealer
+from agent.eventstore.sealthread import SealThread
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.writer import LogWriter

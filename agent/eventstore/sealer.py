@@ -4,14 +4,12 @@ What the writer believes to have written is worth nothing here: everything since
 read again on a connection of its own and hashed again, and has to end where the writer stands.
 """
 
-import threading
-from collections.abc import Callable
 from hashlib import sha3_512
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from agent.clock import SECOND, Clock
-from agent.errors import AgentError, LogCorruptError, MalformedInputError, StoreError
+from agent.clock import Clock
+from agent.errors import LogCorruptError, MalformedInputError
 from agent.events import LogSealed
 from agent.eventstore import chain, floor, note
 from agent.eventstore.ending import sealed_end
@@ -20,11 +18,7 @@ from agent.eventstore.log import Head
 from agent.eventstore.note import Note
 from agent.eventstore.reader import Block, LogReader, Seal
 from agent.eventstore.sqlite import SqliteLog
-from agent.eventstore.tree import TILE, Tree, cover
-
-EVERY_NS: Final = 60 * SECOND
-IDLE_WAIT_S: Final = 0.1
-"""How long the thread sleeps before it looks at the clock again."""
+from agent.eventstore.tree import NODE_BYTES, TILE, Tree, cover
 
 
 class SealKeys(Protocol):
@@ -159,39 +153,6 @@ class Sealer:
         return Seal(no, data, keys.mac(no, note.to_mac(data)), keys.sign(note.to_sign(data)))
 
 
-class SealThread:
-    """Calls `seal` every 60 s until it is closed. What ends it is handed to `fail`."""
-
-    def __init__(
-        self, seal: Callable[[], object], clock: Clock, fail: Callable[[StoreError], None]
-    ) -> None:
-        self._seal = seal
-        self._clock = clock
-        self._fail = fail
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        due_ns = self._clock.mono_ns() + EVERY_NS
-        try:
-            while not self._closed.wait(IDLE_WAIT_S):
-                now_ns = self._clock.mono_ns()
-                if now_ns >= due_ns:
-                    due_ns = now_ns + EVERY_NS
-                    self._seal()
-        except StoreError as error:
-            self._fail(error)
-        except AgentError as error:
-            self._fail(StoreError(f"the log cannot be sealed: {error}"))
-        except Exception as error:  # noqa: BLE001 - whatever it was, a dead sealer is told of
-            self._fail(StoreError(f"the sealer stopped: {error!r}"))
-
-
 def _resume(reader: LogReader, last: Note | None) -> tuple[Tree, bytes]:
     """Tree and head of what the last seal covers, by its tiles and the leaves behind them.
 
@@ -225,7 +186,7 @@ def _add_nodes(tree: Tree, block: Block, nodes: bytes) -> None:
     """Those of a pruned block that the tiles do not hold: none of them crosses the last tile."""
     start = block.first_seq - 1
     covered = sum(first < tree.size for first, _ in cover(start, block.n))
-    tree.add_nodes(nodes[64 * covered :], start + block.n - tree.size)
+    tree.add_nodes(nodes[NODE_BYTES * covered :], start + block.n - tree.size)
 
 
 def _leaves(block: Block) -> list[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import ClockQuality, ManualClock
-from agent.errors import LogCorruptError, SealError, StoreError
+from agent.errors import LogCorruptError, SealError
 from agent.events import LogSealed
 from agent.eventstore import chain, floor, note
 from agent.eventstore.birth import NOTE
@@ -15,7 +15,6 @@ from agent.eventstore.floor import Floor
 from agent.eventstore.log import Head
 from agent.eventstore.note import Note
 from agent.eventstore.reader import LogReader, Seal
-from agent.eventstore.sealer import EVERY_NS, SealThread
 from agent.eventstore.signature import signed_by
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.tree import node
@@ -266,45 +265,6 @@ def test_empty_log_has_nothing_to_seal(car: Car) -> None:
     with car:
         assert car.sealer.seal() is None
         assert car.log.head() == Head(0, chain.genesis(car.log.log_id, NOTE))
-
-
-def test_thread_seals_once_a_minute() -> None:
-    clock, sealed = ManualClock(), threading.Semaphore(0)
-    failures: list[StoreError] = []
-    thread = SealThread(sealed.release, clock, failures.append)
-    for _ in range(3):
-        clock.advance(EVERY_NS - 1)
-        assert not sealed.acquire(timeout=0.15)
-        clock.advance(1)
-        assert sealed.acquire(timeout=5)
-    thread.close()
-    assert not failures
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (LogCorruptError("block 3 is not as it was written"), "block 3 is not as it was written"),
-        (SealError("seal.key: No space"), "cannot be sealed: seal.key: No space"),
-        (RuntimeError("bug"), "the sealer stopped: RuntimeError"),
-    ],
-)
-def test_what_ends_the_thread_is_told(error: Exception, message: str) -> None:
-    def fails() -> None:
-        raise error
-
-    clock, ended = ManualClock(), threading.Event()
-    failures: list[StoreError] = []
-
-    def fail(failure: StoreError) -> None:
-        failures.append(failure)
-        ended.set()
-
-    thread = SealThread(fails, clock, fail)
-    clock.advance(EVERY_NS)
-    assert ended.wait(5)
-    thread.close()
-    assert message in str(failures[0])
 
 
 def test_sealing_goes_on_beside_a_writer_that_appends(car: Car) -> None:
