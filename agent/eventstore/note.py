@@ -4,7 +4,6 @@ Canonical CBOR (RFC 8949, section 4.2.1). Bytes in any other encoding of the sam
 before anybody looks at their signature.
 """
 
-import hmac
 from typing import Annotated, Final, Literal
 
 import cbor2
@@ -14,14 +13,11 @@ from agent.clock import ClockQuality
 from agent.errors import MalformedInputError
 
 MAX_BYTES: Final = 4096
-KEY_BYTES: Final = 32
-"""Of the MAC key."""
 FIRST: Final = bytes(64)
 """What the first note has in place of the hash of the note before."""
 
 _SIGNED: Final = b"amo-agent seal 1"
 _AUTHENTIC: Final = b"amo-agent seal mac 1"
-_NEXT_KEY: Final = b"amo-agent seal key 1"
 
 _Id = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _Hash = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
@@ -94,11 +90,6 @@ def to_sign(data: bytes) -> bytes:
 def to_mac(data: bytes) -> bytes:
     """What the MAC is computed over for these bytes of a note."""
     return _AUTHENTIC + data
-
-
-def next_key(key: bytes) -> bytes:
-    """K(no + 1) from K(no); there is no way back."""
-    return hmac.digest(key, _NEXT_KEY, "sha3_512")[:KEY_BYTES]
 
 
 def _canonical(note: Note) -> bytes:

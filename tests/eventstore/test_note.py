@@ -1,7 +1,5 @@
 """A note has one encoding; whatever else arrives is refused before its signature is looked at."""
 
-import hmac
-from hashlib import sha3_512
 from typing import Any
 
 import cbor2
@@ -216,13 +214,6 @@ def test_rt_34_note_of_4096_bytes_is_read_and_of_one_more_refused() -> None:
         note.decode(wire(content(firmware="x" * (room + 1))))
 
 
-def test_signature_mac_and_key_are_kept_apart_by_what_stands_before_them() -> None:
+def test_signature_and_mac_are_kept_apart_by_what_stands_before_them() -> None:
     assert note.to_sign(CANON) == b"amo-agent seal 1" + CANON
     assert note.to_mac(CANON) == b"amo-agent seal mac 1" + CANON
-
-
-def test_next_key_follows_from_the_key_and_not_the_other_way() -> None:
-    key = bytes(range(32))
-    again = hmac.new(key, b"amo-agent seal key 1", sha3_512).digest()[:32]
-    assert note.next_key(key) == again
-    assert note.next_key(again) != key
