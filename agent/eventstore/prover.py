@@ -1,7 +1,6 @@
 """Proofs out of a log: from its seals, its tiles and a few blocks, never from the whole of it."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -110,8 +109,9 @@ class _Subtrees:
         block = self._block(seq)
         if block.body is None:
             raise NotProvableError(f"event {seq} was pruned; it is in the parcel of its block")
-        for before, event, _ in islice(_links(block, block.body), seq - block.first_seq, None):
-            return before, event
+        at, heads = seq - block.first_seq, _heads(block, block.body)
+        for _, event in islice(chain.unpack(block.body), at, None):
+            return heads[at], event
         raise LogCorruptError(f"event {seq} is not where block {block.no} has it")
 
     def _load(self, index: int) -> None:
@@ -128,8 +128,8 @@ class _Subtrees:
             ]
             self._known.update(zip(parts, found, strict=False))
         else:
-            for at, (_, _, leaf) in enumerate(_links(block, block.body or b"")):
-                self._known[first + at, 0] = leaf
+            for at, leaf in enumerate(_heads(block, block.body or b"")[1:], first):
+                self._known[at, 0] = leaf
 
     def _block(self, seq: int) -> Block:
         block = next(self._reader.blocks(self._reader.block_with(seq)), None)
@@ -138,14 +138,10 @@ class _Subtrees:
         return block
 
 
-def _links(block: Block, body: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(h before, event, h after) of each event."""
-    head = block.head_before
+def _heads(block: Block, body: bytes) -> list[bytes]:
+    """The hash before its first event, and that of each. Raises LogCorruptError."""
     try:
-        for _, event in chain.unpack(body):
-            after = chain.link(head, event)
-            yield head, event, after
-            head = after
+        return [block.head_before, *chain.hashes(body, block.head_before)]
     except MalformedInputError as error:
         raise LogCorruptError(f"block {block.no}: {error}") from error
 

@@ -14,17 +14,20 @@ SIGNATURE_BYTES: Final = 64
 PUBLIC_BYTES: Final = 65
 
 _HALF_ORDER: Final = 0x7FFFFFFF800000007FFFFFFFFFFFFFFFDE737D56D38BCF4279DCE5617E3192A8
-_UNCOMPRESSED: Final = 0x04
 
 
 def signed_by(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Any bytes may come. A high s is no signature, or each would have a twin."""
+    """Any bytes may come. public: 65 bytes, uncompressed; signature: r and s, 64 bytes.
+
+    A high s is no signature, or each would have a twin.
+    """
     if len(signature) != SIGNATURE_BYTES or len(public) != PUBLIC_BYTES:
         return False
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    if public[0] != _UNCOMPRESSED or s > _HALF_ORDER:
+    if s > _HALF_ORDER:
         return False
     try:
+        # takes two forms of a point, and the other one is shorter
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
         key.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
     except (ValueError, InvalidSignature):

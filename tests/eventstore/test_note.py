@@ -214,6 +214,6 @@ def test_rt_34_note_of_4096_bytes_is_read_and_of_one_more_refused() -> None:
         note.decode(wire(content(firmware="x" * (room + 1))))
 
 
-def test_signature_mac_and_key_are_kept_apart_by_what_stands_before_them() -> None:
+def test_signature_and_mac_are_kept_apart_by_what_stands_before_them() -> None:
     assert note.to_sign(CANON) == b"amo-agent seal 1" + CANON
     assert note.to_mac(CANON) == b"amo-agent seal mac 1" + CANON

@@ -369,7 +369,8 @@ def test_rt_31_der_or_cut_signature_is_no_signature() -> None:
     message, whole = b"message", CAR.sign(b"message")
     assert signed_by(CAR.public, message, whole)
     der = b"\x30\x44\x02\x20" + whole[:32] + b"\x02\x20" + whole[32:]
-    for wrong in (der, whole[:-1], whole + b"\0", b"", whole[:32]):
+    longer = whole[:32] + b"\0" + whole[32:]
+    for wrong in (der, whole[:-1], whole + b"\0", longer, b"", whole[:32]):
         assert not signed_by(CAR.public, message, wrong)
 
 

@@ -397,3 +397,21 @@ def test_rt_27_path_that_stops_below_the_root_is_refused_whatever_the_root() -> 
         path = consistency(first, size, subtree)
         assert check_consistency(first, size, path, ROOTS[first], ROOTS[size])
         assert not check_consistency(first, claimed, path, ROOTS[first], ROOTS[size])
+
+
+def test_rt_33_bytes_do_not_move_from_one_node_to_its_sibling() -> None:
+    """63 and 65 bytes hash like 64 and 64."""
+    one, other = LEAVES[0][:63], LEAVES[0][63:] + LEAVES[1]
+    assert pair(one, other) == ROOTS[2]
+    assert not check_inclusion(one, 0, 2, [other], ROOTS[2])
+    assert not check_consistency(1, 2, [other], one, ROOTS[2])
+
+
+def test_rt_34_path_of_more_than_64_nodes_is_refused_whatever_the_size() -> None:
+    path, roots = [leaf(1)] * (MAX_PATH + 1), [leaf(0)]
+    for sibling in path:
+        roots.append(pair(roots[-1], sibling))
+    assert check_inclusion(leaf(0), 0, 2**MAX_PATH, path[:-1], roots[-2])
+    assert not check_inclusion(leaf(0), 0, 2 ** (MAX_PATH + 1), path, roots[-1])
+    assert check_consistency(1, 2**MAX_PATH, path[:-1], leaf(0), roots[-2])
+    assert not check_consistency(1, 2 ** (MAX_PATH + 1), path, leaf(0), roots[-1])
