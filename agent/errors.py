@@ -7,7 +7,9 @@
      +-- MalformedInputError    count it and go on with the next input
      +-- StoreError             stop: nothing is recorded without the log
      |    +-- LogCorruptError   stop, and keep the file for diagnosis
+     +-- HeldError              this must be kept; release the hold first
      +-- SealError              a key is missing or does not fit; nothing may leave the car
+     |    +-- ErasedError       its key was destroyed; go on without it
      +-- RemoteError            try again later; the log still has everything
           +-- PushbackError     try again later, and slower
           +-- RefusedError      do not try again; tell a person
@@ -53,6 +55,16 @@ class LogCorruptError(StoreError):
 
 class SealError(AgentError):
     """A key is missing or unusable, or a sealed value does not open with it."""
+
+
+class ErasedError(SealError):
+    """A value's key was destroyed because its owner wanted that."""
+
+
+class HeldError(AgentError):
+    """A part of the log that must be kept would be lost."""
+
+    hint = "`amo-agent log release` ends a hold."
 
 
 class RemoteError(AgentError):

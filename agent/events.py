@@ -313,6 +313,60 @@ class ClockStepped(Event, frozen=True, array_like=True):
     by_ns: int
 
 
+class ErasureBegun(Event, frozen=True, array_like=True):
+    """The keys of some segments are going to be destroyed; ErasureDone tells when they are.
+
+    erased_level: of the keys; first_segment, last_segment: whose keys
+    first_seq, last_seq: the events sealed under them lie in this range of the log
+    basis: why, in one word: "owner" when the owner asked for it
+    """
+
+    kind: ClassVar[str] = "erasure-begun/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    erased_level: int
+    first_segment: int
+    last_segment: int
+    first_seq: int
+    last_seq: int
+    basis: str
+
+
+class ErasureDone(Event, frozen=True, array_like=True):
+    """Nobody opens them any more. keys: how many this destroyed; after a crash, the rest."""
+
+    kind: ClassVar[str] = "erasure-done/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    erased_level: int
+    first_segment: int
+    last_segment: int
+    keys: int
+
+
+class RangeHeld(Event, frozen=True, array_like=True):
+    """These events must be kept: they are neither erased nor pruned.
+
+    reason: one of eventstore.holds.REASONS, never a text of somebody's own: it stands in clear
+    """
+
+    kind: ClassVar[str] = "range-held/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    first_seq: int
+    last_seq: int
+    reason: str
+
+
+class RangeReleased(Event, frozen=True, array_like=True):
+    """A hold ended. hold: sequence number of its RangeHeld."""
+
+    kind: ClassVar[str] = "range-released/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    hold: int
+
+
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}
 
 _ENCODER = msgspec.msgpack.Encoder()

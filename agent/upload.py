@@ -7,27 +7,30 @@ instead of a second parcel with the same content.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import structlog
 
-from agent.errors import StoreError
+from agent.errors import ErasedError, StoreError
 from agent.events import (
     BodiesPruned,
     ConsentGranted,
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
+    ErasureBegun,
+    ErasureDone,
     LogChecked,
     LogSealed,
     ParcelRegistered,
+    RangeHeld,
+    RangeReleased,
     TailLost,
 )
 from agent.eventstore.log import EventLog, Recorded
+from agent.outbox import OUTBOX_ID, Waiting, load, put
 from agent.parcel.chunk import build, open_parcel
 from agent.parcel.series import Row
 from agent.privacy import Level, sealed
@@ -53,11 +56,13 @@ NOT_IN_PARCELS = frozenset(
         TailLost,
         LogSealed,
         BodiesPruned,
+        ErasureBegun,
+        ErasureDone,
+        RangeHeld,
+        RangeReleased,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""
-OUTBOX_ID = "00" * 5
-"""Stands for the parcel id in the custody of a body that has none yet."""
 
 
 class Registered(Protocol):
@@ -82,21 +87,6 @@ class Market(Protocol):
 
 Open = Callable[[Level, str, bytes], bytes]
 """(level, kind, sealed payload) -> payload in clear. Raises SealError."""
-
-
-class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """A body in the outbox. key: its data key, wrapped for the owner under OUTBOX_ID."""
-
-    level: Level
-    first: int
-    last: int
-    root: bytes
-    body: bytes
-    key: bytes
-
-
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Waiting)
 
 
 class Uploader:
@@ -157,7 +147,7 @@ class Uploader:
         body, data_key = encrypt(plain, level=level, header=b"")
         key = wrap(data_key, self._key.public, parcel_id=OUTBOX_ID, level=level)
         entry = Waiting(level, first, last, open_parcel(plain).root, body, key)
-        return _write(self._outbox / f"lv{level}-{first:012d}.parcel", _ENCODER.encode(entry))
+        return put(self._outbox, entry)
 
     def _rows(self, level: Level, first: int, head: int) -> tuple[list[Row], int]:
         rows: list[Row] = []
@@ -168,19 +158,23 @@ class Uploader:
                 last = event.seq - 1
                 break
             if event.level == level and event.kind not in NOT_IN_PARCELS:
-                rows.append(self._row(event))
+                rows += self._row(event)
                 size += len(event.payload)
         return rows, last
 
-    def _row(self, event: Recorded) -> Row:
+    def _row(self, event: Recorded) -> list[Row]:
+        """One row, or none where the owner had the event erased."""
         level = Level(event.level)
         payload = event.payload
-        if sealed(level):
-            payload = self._open(level, event.kind, payload)
-        return event.seq, event.t_ns, event.kind, payload
+        try:
+            if sealed(level):
+                payload = self._open(level, event.kind, payload)
+        except ErasedError:
+            return []
+        return [(event.seq, event.t_ns, event.kind, payload)]
 
     async def _send(self, path: Path) -> ParcelRegistered:
-        entry = _read(path)
+        entry = load(path)
         level = entry.level
         data_key = unwrap(entry.key, self._key, parcel_id=OUTBOX_ID, level=level)
         custody = b""
@@ -217,7 +211,7 @@ class Uploader:
         unsent = []
         for path in sorted(self._outbox.glob("*.parcel")):
             try:
-                entry = _read(path)
+                entry = load(path)
             except StoreError as error:
                 _log.warning("outbox file set aside", reason=str(error))
                 path.rename(path.with_suffix(".broken"))
@@ -236,25 +230,3 @@ class Uploader:
         level = Level(receipt.parcel_level)
         self._through[level] = max(self._through[level], receipt.last_seq)
         self._root[level] = receipt.root
-
-
-def _write(path: Path, data: bytes) -> Path:
-    """Atomically, so that a half-written parcel is never found."""
-    half = path.with_suffix(".half")
-    try:
-        private = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(private, "wb") as out:  # noqa: PTH123 - opened private
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        half.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    return path
-
-
-def _read(path: Path) -> Waiting:
-    try:
-        return _DECODER.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        raise StoreError(f"{path}: cannot be read back: {error}") from error

@@ -205,7 +205,7 @@ async def test_a_body_whose_receipt_is_in_the_log_is_not_sent_again(parts: Archi
 async def test_a_half_written_body_is_never_sent(parts: Archive) -> None:
     shelf = Shelf()
     outward = uploader(parts, shelf)
-    (parts.state / "outbox" / "lv3-000000000001.half").write_bytes(b"half of")
+    (parts.state / "outbox" / "lv3-000000000001.parcel.new").write_bytes(b"half of")
 
     await outward.once([Level.LV3])
 

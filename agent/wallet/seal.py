@@ -41,7 +41,7 @@ class WrappedKeys(Protocol):
     """What an Unsealer needs: the wrapped key of any segment."""
 
     def wrapped(self, segment: int, level: Level) -> bytes:
-        """Raises SealError when there was none or it was destroyed."""
+        """Raises SealError when there was none, ErasedError when it was destroyed."""
 
 
 class Sealed(NamedTuple):
@@ -84,7 +84,7 @@ class Unsealer:
         """Sealed payload -> payload.
 
         Raises SealError when it was sealed as another level or kind or for another log, when it
-        was changed, and when the key of its segment was destroyed.
+        was changed; ErasedError when the key of its segment was destroyed.
         """
         key = self.event_key(level, sealed)
         return open_with_event_key(key, level, kind, sealed, log_id=self._log_id)

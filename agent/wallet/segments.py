@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from agent.clock import SECOND, Clock
-from agent.errors import SealError
+from agent.errors import ErasedError, SealError
 from agent.files import sync_directory
 from agent.privacy import Level
 from agent.wallet.curve import load_public
@@ -60,13 +60,13 @@ class SegmentStore:
             raise
 
     def wrapped(self, segment: int, level: Level) -> bytes:
-        """Raises SealError when there is no such key and when it was destroyed."""
+        """Raises SealError when there is no such key, ErasedError when it was destroyed."""
         where = "SELECT wrapped FROM segment_key WHERE segment = ? AND level = ?"
         rows = self._run(where, segment, int(level))
         if not rows:
             raise SealError(f"segment {segment} has no key of Lv{level:d}")
         if not isinstance(rows[0][0], bytes):
-            raise SealError(f"key of segment {segment}, Lv{level:d}, was destroyed")
+            raise ErasedError(f"key of segment {segment}, Lv{level:d}, was destroyed")
         return rows[0][0]
 
     def newest(self) -> int:
@@ -74,6 +74,15 @@ class SegmentStore:
         number = self._run("SELECT coalesce(max(segment), 0) FROM segment_key")[0][0]
         assert isinstance(number, int)
         return number
+
+    def kept(self, level: Level) -> list[int]:
+        """Numbers of the segments whose key of a level is there, in order."""
+        where = (
+            "SELECT segment FROM segment_key WHERE level = ? AND wrapped IS NOT NULL"
+            " ORDER BY segment"
+        )
+        rows = self._run(where, int(level))
+        return [number for (number,) in rows if isinstance(number, int)]
 
     def put(self, segment: int, level: Level, wrapped: bytes) -> None:
         self._run("INSERT INTO segment_key VALUES (?, ?, ?)", segment, int(level), wrapped)
@@ -171,6 +180,10 @@ class SegmentKeys:
             if first <= self._segment <= last:
                 self._begin(self._segment + 1)
             return self.store.destroy(first, min(last, self._segment - 1), level)
+
+    def kept(self, level: Level) -> list[int]:
+        """Numbers of the segments whose key of a level is there, in order. Raises SealError."""
+        return self.store.kept(level)
 
     def close(self) -> None:
         with self._lock:

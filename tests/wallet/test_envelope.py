@@ -66,7 +66,7 @@ def test_records_left_out_swapped_repeated_or_added_are_found() -> None:
             decrypt(head + b"".join(wrong), key)
 
 
-def test_another_key_is_refused_by_the_commitment_before_anything_is_decrypted() -> None:
+def test_rt_65_another_key_is_refused_by_the_commitment_before_anything_is_decrypted() -> None:
     ciphertext, _ = encrypt(b"parcel", level=Level.LV3, header=b"")
     with pytest.raises(SealError, match="not the one"):
         decrypt(ciphertext, bytes(32))

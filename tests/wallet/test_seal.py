@@ -46,13 +46,13 @@ def test_nothing_of_the_payload_shows_but_its_length(segments: SegmentKeys) -> N
     assert not any(PLAIN[i : i + 4] in sealed for i in range(len(PLAIN) - 3))
 
 
-def test_two_equal_payloads_are_sealed_differently(segments: SegmentKeys) -> None:
+def test_rt_61_two_equal_payloads_are_sealed_differently(segments: SegmentKeys) -> None:
     sealer = Sealer(segments, LOG)
     one, other = (sealer.seal(Level.LV2, KIND, PLAIN)[5:] for _ in range(2))
     assert not any(one[i : i + 8] in other for i in range(len(one) - 7))
 
 
-def test_it_does_not_open_as_another_level_kind_or_log(
+def test_rt_64_it_does_not_open_as_another_level_kind_or_log(
     segments: SegmentKeys, owner: FileKey
 ) -> None:
     sealer = Sealer(segments, LOG)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import ManualClock
-from agent.errors import SealError
+from agent.errors import ErasedError, SealError
 from agent.privacy import Level
 from agent.wallet.custody import unwrap_segment
 from agent.wallet.keys import FileKey
@@ -75,6 +75,31 @@ def test_nothing_of_a_destroyed_key_is_left_in_the_directory(path: Path, owner: 
         left = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert not any(wrapped[66:] in left for wrapped in gone)
     assert all(wrapped in left for wrapped in kept)
+
+
+def test_rt_63_a_store_that_was_rolled_back_seals_under_a_new_key(
+    path: Path, owner: FileKey
+) -> None:
+    SegmentKeys(path, owner.public, ManualClock()).close()
+    snapshot = path.read_bytes()
+    drawn = []
+    for _ in range(2):
+        path.write_bytes(snapshot)
+        with SegmentKeys(path, owner.public, ManualClock()) as keys:
+            drawn.append(keys.current(Level.LV1))
+    assert drawn[0][0] == drawn[1][0]
+    assert drawn[0][1] != drawn[1][1]
+
+
+def test_what_is_kept_is_what_was_not_destroyed(path: Path, owner: FileKey) -> None:
+    with SegmentKeys(path, owner.public, ManualClock()) as keys:
+        for _ in range(4):
+            keys.current(Level.LV1)
+            keys.rotate()
+        keys.destroy(2, 3, Level.LV1)
+        assert (keys.kept(Level.LV1), keys.kept(Level.LV2)) == ([1, 4], [])
+        with pytest.raises(ErasedError, match="segment 2, Lv1"):
+            keys.store.wrapped(2, Level.LV1)
 
 
 def test_destroying_twice_finds_nothing_the_second_time(path: Path, owner: FileKey) -> None:
