@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.clock import SECOND, Clock
+from agent.erase import Eraser
 from agent.errors import SealError, StoreError
 from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
 from agent.eventstore.readmodel import ReadModel
@@ -35,6 +36,7 @@ class Archive:
     writer: LogWriter
     journal: Journal
     unsealer: Unsealer
+    eraser: Eraser
 
     def receipts(self) -> list[ParcelRegistered]:
         """Of every parcel registered so far, in order."""
@@ -75,9 +77,11 @@ def archive(
         journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
         unsealer = Unsealer(keys.owner, segments.store, log.log_id)
         stack.enter_context(sealed(state, log, keys, writer, journal, clock))
+        eraser = Eraser(state=state, log=log, journal=journal, keys=segments)
         journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
         try:
-            yield Archive(state, clock, log, keys, writer, journal, unsealer)
+            eraser.resume()
+            yield Archive(state, clock, log, keys, writer, journal, unsealer, eraser)
         except BaseException as error:
             with suppress(StoreError):  # the first error is the one to report
                 journal.write(AgentStopped(type(error).__name__))

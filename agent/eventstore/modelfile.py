@@ -18,7 +18,7 @@ def to_follow(path: Path) -> sqlite3.Connection:
     try:
         if not _is_current(connection, path):
             connection.close()
-            _remove(path)
+            remove(path)
             connection = _connect(path)
             connection.execute("PRAGMA journal_mode = WAL")
             create(connection)
@@ -92,6 +92,7 @@ def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
     return owner, connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """The file and those beside it; the next one who follows makes it again."""
     for side in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + side).unlink(missing_ok=True)
