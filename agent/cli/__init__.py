@@ -15,13 +15,14 @@ import click
 
 from agent import __version__
 from agent.errors import AgentError, ConfigError, UsageError
+from agent.nocore import leave_no_core
 
 COMMANDS = {
     "demo": "the main job, end to end, on this machine alone",
     "run": "the service",
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
-    "log": "show and verify the event log",
+    "log": "show, verify and erase the event log",
     "key": "make and try a device key in a token or a TPM",
     "report": "a drive as a web page",
     "devnode": "an AMO node and storage service on this machine",
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     with suppress(ValueError):  # not the main thread: then nobody sends us signals
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        leave_no_core()
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except (click.ClickException, UsageError) as error:

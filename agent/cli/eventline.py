@@ -10,7 +10,7 @@ import msgspec
 
 from agent.archive import owners_view
 from agent.clock import SECOND
-from agent.errors import MalformedInputError, UsageError
+from agent.errors import ErasedError, MalformedInputError, UsageError
 from agent.events import decode
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
@@ -33,7 +33,7 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
 
 
 def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
-    """Everything about an event; what stays sealed says so. Raises what `opener` does."""
+    """Everything about an event; what is sealed or erased says so. Raises what `opener` does."""
     line: dict[str, Any] = {
         "seq": event.seq,
         "kind": event.kind,
@@ -46,7 +46,10 @@ def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
     if sealed(event.level):
         if opener is None:
             return {**line, "sealed": True}
-        payload = opener(event.level, event.kind, payload)
+        try:
+            payload = opener(event.level, event.kind, payload)
+        except ErasedError:
+            return {**line, "erased": True}
     try:
         fields = decode(event.kind, payload)
     except MalformedInputError as error:

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from agent.cli.erase import erase
 from agent.cli.eventline import owners_eye, text, values
+from agent.cli.hold import hold, release
 from agent.cli.pick import picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, log_file
@@ -19,7 +21,7 @@ from agent.eventstore.reader import LogReader
 
 @click.group(name="log")
 def command() -> None:
-    """Show and verify the event log.
+    """Show, verify and erase the event log.
 
     Example: amo-agent log verify /var/lib/amo-agent
     """
@@ -29,6 +31,9 @@ command.add_command(state_)
 command.add_command(verify)
 command.add_command(prove)
 command.add_command(check_proof)
+command.add_command(erase)
+command.add_command(hold)
+command.add_command(release)
 
 
 @command.command()
