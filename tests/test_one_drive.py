@@ -3,7 +3,6 @@
 import csv
 import gzip
 import math
-import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from agent.obd.logfile import LogFile
 from agent.playback import Playback
 from agent.privacy import sealed
 from agent.v2x.gnss import NmeaFile
+from tests import canary
 from tests.shared import RAV4, TOYOTA_DBC, needs_shared
 
 pytestmark = needs_shared
@@ -156,28 +156,18 @@ def test_log_verifies(drive: Drive) -> None:
 
 
 def test_vin_is_nowhere_in_clear_in_the_state_directory(drive: Drive) -> None:
-    parts = [VIN, VIN[:8], VIN[8:16], VIN[::-1]]
-    needles = [text.encode(form) for text in parts for form in ("ascii", "utf-16-le")]
-    assert _found(drive, needles) == []
+    assert _traces(drive, canary.of_text(VIN)) == []
 
 
 def test_no_position_is_in_clear_in_the_state_directory(drive: Drive) -> None:
-    needles: list[bytes] = []
-    for row in rows("gnss_ublox.csv.gz")[::10]:
-        for degrees in row[1:3]:
-            needles += [f"{degrees:.4f}".encode(), struct.pack(">d", degrees)[:5]]
-    fixes = [encode(event) for event in drive.events if isinstance(event, PositionFixed)]
-    assert any(needle in fix for fix in fixes for needle in needles), "these would not be found"
-    assert _found(drive, needles) == []
+    fixes = [event for event in drive.events if isinstance(event, PositionFixed)][::50]
+    needles = [n for f in fixes for n in canary.of_position(f.latitude_deg, f.longitude_deg)]
+    assert all(canary.traces([("fix", encode(fix))], needles) for fix in fixes)
+    assert _traces(drive, needles) == []
 
 
-def _found(drive: Drive, needles: list[bytes]) -> list[str]:
-    """Files that hold any of the needles, while the agent ran and after it."""
-    after = {p: p.read_bytes() for p in drive.state.rglob("*") if p.is_file()}
+def _traces(drive: Drive, needles: list[bytes]) -> list[str]:
+    """Where any of the needles is, while the agent ran and after it."""
     assert {"events.db", "events.db-wal", "segments.db"} <= {path.name for path in drive.files}
-    return [
-        str(path)
-        for files in (drive.files, after)
-        for path, data in files.items()
-        if any(needle in data for needle in needles)
-    ]
+    during = [(str(path), data) for path, data in drive.files.items()]
+    return canary.traces([*during, *canary.contents(drive.state)], needles)
