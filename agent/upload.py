@@ -52,17 +52,17 @@ NOT_IN_PARCELS = frozenset(
         ConsentGranted,
         ConsentRefused,
         ConsentRevoked,
-        ErasureBegun,
-        ErasureDone,
-        RangeHeld,
-        RangeReleased,
         LogChecked,
         TailLost,
         LogSealed,
         BodiesPruned,
+        ErasureBegun,
+        ErasureDone,
+        RangeHeld,
+        RangeReleased,
     )
 )
-"""Books of owner and log: no buyer's business, and a parcel of receipts would need a receipt."""
+"""Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""
 
 
 class Registered(Protocol):

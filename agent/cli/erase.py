@@ -10,9 +10,8 @@ from typing import Any
 import click
 import msgspec
 
-from agent.archive import archive
-from agent.cli.show import STATE, TIME, bar, existing, iso, utc_ns
-from agent.clock import SystemClock
+from agent.cli.rest import DEVICE, at_rest
+from agent.cli.show import STATE, TIME, bar, iso, utc_ns
 from agent.errors import UsageError
 from agent.privacy import Level
 from agent.survey import Parcel, Plan, Run
@@ -35,10 +34,18 @@ ERASED, NOTHING, DECLINED = "erased", "nothing to erase", "nothing was erased"
 @click.option("--since", type=TIME, required=True, help="UTC.")
 @click.option("--until", type=TIME, required=True, help="UTC.")
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(
-    state: Path, *, level: int, since: datetime, until: datetime, as_json: bool, yes: bool
+    state: Path,
+    *,
+    level: int,
+    since: datetime,
+    until: datetime,
+    device: str | None,
+    as_json: bool,
+    yes: bool,
 ) -> None:
     """Destroy the keys of one level and time; the agent must be stopped.
 
@@ -49,7 +56,7 @@ def erase(
     """
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody is there to ask: --yes erases without asking")
-    with archive(existing(state), SystemClock(), wait=True) as parts:
+    with at_rest(state, device) as parts:
         with bar("looking") as progress:
             plan = parts.eraser.plan(Level(level), utc_ns(since), utc_ns(until), progress)
         waiting = [path.name for path in parts.eraser.waiting(plan)]

@@ -33,7 +33,7 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
 
 
 def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
-    """Everything about an event; what stays sealed says so. Raises what `opener` does."""
+    """Everything about an event; what is sealed or erased says so. Raises what `opener` does."""
     line: dict[str, Any] = {
         "seq": event.seq,
         "kind": event.kind,

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from agent.archive import archive
-from agent.cli.show import STATE, TIME, bar, existing, utc_ns
-from agent.clock import SystemClock
+from agent.cli.rest import DEVICE, at_rest
+from agent.cli.show import STATE, TIME, bar, utc_ns
 from agent.eventstore.holds import REASONS, Hold
 from agent.hold import Holder
 
@@ -19,14 +18,23 @@ from agent.hold import Holder
 @click.option("--until", type=TIME, required=True, help="UTC.")
 @click.option("--reason", type=click.Choice(REASONS), required=True, help="Is kept in clear.")
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def hold(state: Path, *, since: datetime, until: datetime, reason: str, as_json: bool) -> None:
+def hold(
+    state: Path,
+    *,
+    since: datetime,
+    until: datetime,
+    reason: str,
+    device: str | None,
+    as_json: bool,
+) -> None:
     """Keep a time from being erased or pruned; the agent must be stopped.
 
     Example: amo-agent log hold --since 2026-11-22T14:00:00 --until 2026-11-22T15:00:00
     --reason crash
     """
-    with bar("looking") as progress, archive(existing(state), SystemClock(), wait=True) as parts:
+    with bar("looking") as progress, at_rest(state, device) as parts:
         holder = Holder(parts.log, parts.journal)
         _print(holder.hold(utc_ns(since), utc_ns(until), reason, progress), "set", as_json=as_json)
 
@@ -34,13 +42,14 @@ def hold(state: Path, *, since: datetime, until: datetime, reason: str, as_json:
 @click.command()
 @click.argument("number", type=click.IntRange(1))
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def release(number: int, state: Path, *, as_json: bool) -> None:
+def release(number: int, state: Path, *, device: str | None, as_json: bool) -> None:
     """End the hold of that NUMBER; `log show --kind range-held` has them all.
 
     Example: amo-agent log release 4711
     """
-    with archive(existing(state), SystemClock(), wait=True) as parts:
+    with at_rest(state, device) as parts:
         _print(Holder(parts.log, parts.journal).release(number), "released", as_json=as_json)
 
 

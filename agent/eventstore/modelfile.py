@@ -93,6 +93,6 @@ def _numbers(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def remove(path: Path) -> None:
-    """The file and those beside it; whoever follows the log makes it again."""
+    """The file and those beside it; the next one who follows makes it again."""
     for side in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + side).unlink(missing_ok=True)

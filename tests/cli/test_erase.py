@@ -130,6 +130,11 @@ def test_levels_without_keys_are_refused(level: int, state: Path, cli: Cli) -> N
     assert str(level) in result.complaint
 
 
+def test_a_device_key_that_is_nowhere_is_refused(state: Path, cli: Cli) -> None:
+    result = cli("log", "erase", "--level", 1, *DAY, state, "--yes", "--device", "tin:key")
+    assert (result.code, "tin" in result.complaint) == (2, True)
+
+
 def test_a_time_that_ends_before_it_begins_is_refused(state: Path, cli: Cli) -> None:
     turned = ("--since", "2023-11-15", "--until", "2023-11-14")
     result = cli("log", "erase", "--level", 1, *turned, state, "--yes")

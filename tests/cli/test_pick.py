@@ -42,7 +42,7 @@ def test_events_of_a_time_are_those_that_a_scan_finds(cli: Cli, state: Path) -> 
 def test_events_of_a_trip_are_those_of_one_start(cli: Cli, state: Path) -> None:
     found = shown(cli, state, "--trip", 2)
     assert {line["boot"] for line in found} == {2}
-    assert [found[0]["kind"], found[-1]["kind"]] == ["agent-started/1", "agent-stopped/1"]
+    assert [found[0]["kind"], found[-1]["kind"]] == ["log-checked/1", "log-sealed/1"]
     assert shown(cli, state, "--trip", 99) == []
 
 

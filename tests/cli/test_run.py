@@ -172,5 +172,6 @@ def test_the_service_starts_with_the_device_key_of_a_tpm_and_writes_none_of_its_
     assert {file.name for file in (supervisor.state / "keys").glob("*.key")} == {
         "account.key",
         "owner.key",
+        "seal.key",
     }
     assert cli("log", "verify", supervisor.state).code == 0
