@@ -289,6 +289,20 @@ class LogChecked(Event, frozen=True, array_like=True):
     found_seq: int
 
 
+class LogContinued(Event, frozen=True, array_like=True):
+    """The log before this one could not be gone on with and was set aside; this one is new.
+
+    file: its name now; reason: what was wrong; continued: what this log's note says of it
+    """
+
+    kind: ClassVar[str] = "log-continued/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    file: str
+    reason: str
+    continued: str
+
+
 class TailLost(Event, frozen=True, array_like=True):
     """The log lacks what was on disk before: what follows is not what followed then.
 

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_THERE = {
     # two SQLite libraries in one process, on one file, break each other's locks
-    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader"},
+    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader", "eventstore/salvage"},
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
     "pkcs11": {"wallet/pkcs11"},  # optional: who has no token needs no library
     "subprocess": {"wallet/tpmtools"},  # one place starts programs, and hands them secrets
