@@ -20,6 +20,7 @@ ROOF = {
     "playback",
     "watchdog",
     "whereabouts",
+    "export",
     "cli",
     "__main__",
 }
@@ -37,6 +38,7 @@ ONLY_THERE = {
     "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader", "eventstore/salvage"},
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
     "pkcs11": {"wallet/pkcs11"},  # optional: who has no token needs no library
+    "pyarrow": {"export/parquet"},  # optional: a car needs no Parquet
     "subprocess": {"wallet/tpmtools"},  # one place starts programs, and hands them secrets
     "time": {"clock"},  # time is a parameter
 }
