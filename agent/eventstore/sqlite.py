@@ -205,10 +205,14 @@ class SqliteLog:
 
 
 def _connect(path: Path) -> apsw.Connection:
-    """The writer's connection, which can do nothing but append from here on."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    """The writer's connection, which can do nothing but append from here on.
+
+    psow=0: each commit begins at a sector of its own, since a power cut may tear a whole sector,
+    with what was safe in it (https://www.sqlite.org/psow.html).
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | apsw.SQLITE_OPEN_URI
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(f"{path.as_uri()}?psow=0", flags=flags)
     except apsw.Error as error:
         raise StoreError(f"{path} cannot be opened for writing: {error}") from error
     try:

@@ -1,0 +1,207 @@
+"""What the store asks of its disk, written down while it runs, so that the power can be cut later.
+
+SQLite's calls are seen by a VFS that is made the default, those of Python by taking the place of
+its functions in `os`. The product knows of neither. Syncs are only noted: they cost no time here.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.eventstore.disk import (
+    DIRECTORY,
+    DirectorySynced,
+    Forgotten,
+    Named,
+    Operation,
+    Resized,
+    Synced,
+    Written,
+)
+
+_JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
+_CREATE = apsw.SQLITE_OPEN_CREATE
+
+
+class Recorder(apsw.VFS):
+    """The machine's own file layer, which writes down what it is asked to do below one directory.
+
+    done:  what was asked, in order
+    calls: writes, syncs and truncations through SQLite; those whose number, from 1, is in `fails`
+           report an I/O error. A sync that failed forgets what it should have written: the
+           kernel takes those pages to be clean from then on, and still shows them to readers.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root.resolve())
+        self.done: list[Operation] = []
+        self.calls = 0
+        self.fails = range(0)
+        self._files: dict[str, int] = {}
+        self._made = 0
+        super().__init__("recorder", "unix", makedefault=True)
+        for path in sorted(root.resolve().rglob("*")):
+            self._found(path)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "RecordedFile":  # noqa: N802 - SQLite's name
+        path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        new = not os.path.lexists(path)
+        file = RecordedFile(self, name, flags)
+        if new:
+            self.made(path)
+        file.known_as(path, dirsync=bool(flags[0] & _JOURNALS and flags[0] & _CREATE))
+        return file
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's
+        super().xDelete(filename, False)
+        self.gone(filename)
+        if syncdir:
+            self.directory_synced(str(Path(filename).parent))
+
+    def call(self) -> None:
+        """Raises apsw.IOError where this one is to fail."""
+        self.calls += 1
+        if self.calls in self.fails:
+            raise apsw.IOError
+
+    def made(self, path: str) -> None:
+        if self.known(path):
+            self._made += 1
+            self._files[path] = self._made
+            self._named((path, self._made))
+
+    def made_directory(self, path: str) -> None:
+        if self.known(path):
+            self._named((path, DIRECTORY))
+
+    def gone(self, path: str) -> None:
+        if self.known(path):
+            self._named((path, None))
+
+    def renamed(self, old: str, new: str) -> None:
+        if self.known(old):
+            self._files[new] = self._files.pop(old)
+            self._named((old, None), (new, self._files[new]))
+
+    def directory_synced(self, path: str) -> None:
+        if path == self.root or self.known(path):
+            self.done.append(DirectorySynced(self._relative(path)))
+
+    def known(self, path: str) -> bool:
+        return path.startswith(f"{self.root}/")
+
+    def number(self, path: str) -> int:
+        return self._files[path]
+
+    def _found(self, path: Path) -> None:
+        """What is there before anything is asked for is safely there."""
+        if path.is_dir():
+            self.made_directory(str(path))
+        else:
+            self.made(str(path))
+            self.done.append(Written(self._made, 0, path.read_bytes()))
+            self.done.append(Synced(self._made))
+        self.directory_synced(str(path.parent))
+
+    def _named(self, *changes: tuple[str, int | None]) -> None:
+        self.done.append(Named(tuple((self._relative(path), file) for path, file in changes)))
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self.root).removeprefix("/")
+
+
+class RecordedFile(apsw.VFSFile):
+    def __init__(
+        self, disk: Recorder, name: str | apsw.URIFilename | None, flags: list[int]
+    ) -> None:
+        self._disk = disk
+        super().__init__("unix", name, flags)
+
+    def known_as(self, path: str, *, dirsync: bool) -> None:
+        """dirsync: SQLite syncs the directory after its first sync of a journal it may make."""
+        self._path = path
+        self._number = self._disk.number(path) if self._disk.known(path) else None
+        self._dirsync = dirsync
+
+    def xLock(self, level: int) -> None:  # noqa: N802 - SQLite's name
+        # a reader may not lock for writing; apsw would raise that, where SQLite only notes it
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            raise apsw.BusyError from error
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
+        self._disk.call()
+        super().xWrite(data, offset)
+        if self._number is not None:
+            self._disk.done.append(Written(self._number, offset, bytes(data)))
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
+        self._disk.call()
+        super().xTruncate(size)
+        if self._number is not None:
+            self._disk.done.append(Resized(self._number, size))
+
+    def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - SQLite's
+        if self._number is None:
+            return
+        try:
+            self._disk.call()
+        except apsw.IOError:
+            self._disk.done.append(Forgotten(self._number))
+            raise
+        self._disk.done.append(Synced(self._number))
+        if self._dirsync:
+            self._dirsync = False
+            self._disk.directory_synced(str(Path(self._path).parent))
+
+
+@contextmanager
+def recording(root: Path) -> Iterator[Recorder]:
+    """Everything that this process asks of the disk below `root`, while the block lasts."""
+    recorder = Recorder(root)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, noted in _noted(recorder).items():
+            patch.setattr(os, name, noted)
+        try:
+            yield recorder
+        finally:
+            recorder.unregister()
+
+
+def _noted(disk: Recorder) -> dict[str, Callable[..., Any]]:
+    """Python's own calls, each of which tells the recorder what it did."""
+    plain = {name: getattr(os, name) for name in ("open", "mkdir", "rename", "unlink", "fsync")}
+
+    def open_(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        new = flags & os.O_CREAT and not os.path.lexists(path)
+        descriptor: int = plain["open"](path, flags, *more, **named)
+        if new:
+            disk.made(os.fspath(path))
+        return descriptor
+
+    def mkdir(path: Any, *more: Any, **named: Any) -> None:
+        plain["mkdir"](path, *more, **named)
+        disk.made_directory(os.fspath(path))
+
+    def rename(old: Any, new: Any) -> None:
+        plain["rename"](old, new)
+        disk.renamed(os.fspath(old), os.fspath(new))
+
+    def unlink(path: Any) -> None:
+        plain["unlink"](path)
+        disk.gone(os.fspath(path))
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.is_dir():
+            disk.directory_synced(str(path))
+        elif disk.known(str(path)):
+            disk.done.append(Synced(disk.number(str(path))))
+
+    return {"open": open_, "mkdir": mkdir, "rename": rename, "unlink": unlink, "fsync": fsync}
