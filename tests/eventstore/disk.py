@@ -14,7 +14,8 @@ STRICT   what POSIX promises and no more: a name is there, or gone, after an fsy
 import enum
 import posixpath
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 SECTOR: Final = 512
@@ -92,7 +93,7 @@ class Disk:
             case Written(file) | Resized(file):
                 self._file(file).since.append((self._asked, operation))
             case Synced(file):
-                self._file(file).durable = self._image(file, lambda _: True, _whole)
+                self._file(file).durable = self.content(file)
                 self._file(file).since.clear()
                 self._commit(None)
             case Forgotten(file):
@@ -112,6 +113,10 @@ class Disk:
             for name, file in names.items()
             if file != DIRECTORY and all(parent in names for parent in _parents(name))
         }
+
+    def content(self, number: int) -> bytes:
+        """Of a file, as long as the power is on."""
+        return self._image(number, lambda _: True, _whole)
 
     def _file(self, number: int) -> _File:
         return self._files.setdefault(number, _File())
@@ -165,6 +170,15 @@ class Disk:
                     yield offset, data
 
         return pieces
+
+
+def laid_out(files: Mapping[str, bytes], place: Path) -> None:
+    """These files below a new directory."""
+    place.mkdir(parents=True)
+    for name, content in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _whole(written: Written) -> Iterator[tuple[int, bytes]]:

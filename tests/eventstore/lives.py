@@ -16,7 +16,7 @@ from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
-from tests.eventstore.disk import Disk, Model, Resized, Written
+from tests.eventstore.disk import Disk, Model, Resized, Written, laid_out
 from tests.eventstore.powercut import Recorder, recording
 
 STATE: Final = "car/state"
@@ -159,11 +159,7 @@ def revived(life: Life, position: int, files: Mapping[str, bytes], place: Path) 
     """The log goes on after a cut; raises AssertionError where it is not what it has to be."""
     told, chance = life.at(position), life._chance
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    for name, content in files.items():
-        path = place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    laid_out(files, place)
     with recording(place) as disk:
         again = Life(disk, chance)
         born = f"{STATE}/events.db" in files

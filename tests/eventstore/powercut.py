@@ -5,10 +5,10 @@ its functions in `os`. The product knows of neither. Syncs are only noted: they 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 import pytest
@@ -16,13 +16,18 @@ import pytest
 from tests.eventstore.disk import (
     DIRECTORY,
     DirectorySynced,
+    Disk,
     Forgotten,
+    Model,
     Named,
     Operation,
     Resized,
     Synced,
     Written,
 )
+
+CUTS: Final = int(os.environ.get("AMO_CUTS", "1000"))
+"""How many power cuts are tried."""
 
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
 _CREATE = apsw.SQLITE_OPEN_CREATE
@@ -91,6 +96,21 @@ class Recorder(apsw.VFS):
     def directory_synced(self, path: str) -> None:
         if path == self.root or self.known(path):
             self.done.append(DirectorySynced(self._relative(path)))
+
+    def synced(self, path: str) -> None:
+        if Path(path).is_dir():
+            self.directory_synced(path)
+        elif self.known(path):
+            self.done.append(Synced(self.number(path)))
+
+    def reread(self, path: str) -> None:
+        """The kernel drops what it takes to be clean: readers see what the disk has."""
+        if not self.known(path):
+            return
+        disk = Disk(Model.ORDERED)
+        for operation in self.done:
+            disk.take(operation)
+        Path(path).write_bytes(disk.content(self.number(path)))
 
     def known(self, path: str) -> bool:
         return path.startswith(f"{self.root}/")
@@ -166,42 +186,48 @@ def recording(root: Path) -> Iterator[Recorder]:
     """Everything that this process asks of the disk below `root`, while the block lasts."""
     recorder = Recorder(root)
     with pytest.MonkeyPatch.context() as patch:
-        for name, noted in _noted(recorder).items():
-            patch.setattr(os, name, noted)
+        calls = _Calls(recorder)
+        for name in ("open", "mkdir", "rename", "unlink", "fsync", "posix_fadvise"):
+            patch.setattr(os, name, getattr(calls, name))
         try:
             yield recorder
         finally:
             recorder.unregister()
 
 
-def _noted(disk: Recorder) -> dict[str, Callable[..., Any]]:
+class _Calls:
     """Python's own calls, each of which tells the recorder what it did."""
-    plain = {name: getattr(os, name) for name in ("open", "mkdir", "rename", "unlink", "fsync")}
 
-    def open_(path: Any, flags: int, *more: Any, **named: Any) -> int:
+    def __init__(self, disk: Recorder) -> None:
+        self._disk = disk
+        self._open, self._mkdir = os.open, os.mkdir
+        self._rename, self._unlink = os.rename, os.unlink
+
+    def open(self, path: Any, flags: int, *more: Any, **named: Any) -> int:
         new = flags & os.O_CREAT and not os.path.lexists(path)
-        descriptor: int = plain["open"](path, flags, *more, **named)
+        descriptor = self._open(path, flags, *more, **named)
         if new:
-            disk.made(os.fspath(path))
+            self._disk.made(os.fspath(path))
         return descriptor
 
-    def mkdir(path: Any, *more: Any, **named: Any) -> None:
-        plain["mkdir"](path, *more, **named)
-        disk.made_directory(os.fspath(path))
+    def mkdir(self, path: Any, *more: Any, **named: Any) -> None:
+        self._mkdir(path, *more, **named)
+        self._disk.made_directory(os.fspath(path))
 
-    def rename(old: Any, new: Any) -> None:
-        plain["rename"](old, new)
-        disk.renamed(os.fspath(old), os.fspath(new))
+    def rename(self, old: Any, new: Any) -> None:
+        self._rename(old, new)
+        self._disk.renamed(os.fspath(old), os.fspath(new))
 
-    def unlink(path: Any) -> None:
-        plain["unlink"](path)
-        disk.gone(os.fspath(path))
+    def unlink(self, path: Any) -> None:
+        self._unlink(path)
+        self._disk.gone(os.fspath(path))
 
-    def fsync(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if path.is_dir():
-            disk.directory_synced(str(path))
-        elif disk.known(str(path)):
-            disk.done.append(Synced(disk.number(str(path))))
+    def fsync(self, descriptor: int) -> None:
+        self._disk.synced(_path(descriptor))
 
-    return {"open": open_, "mkdir": mkdir, "rename": rename, "unlink": unlink, "fsync": fsync}
+    def posix_fadvise(self, descriptor: int, *_: int) -> None:
+        self._disk.reread(_path(descriptor))
+
+
+def _path(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
 import pytest
 
-from agent.errors import StoreError
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
 from tests.eventstore.conftest import draft, fill
@@ -91,7 +89,6 @@ def small_disk(tmp_path: Path, command: str, program: str) -> str:
 FILL_UP = """
 import os
 from pathlib import Path
-from agent.errors import StoreError
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
 from tests.eventstore.conftest import draft
@@ -141,102 +138,3 @@ def test_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(tmp_pa
     assert "cannot be written" in said[0]
     assert "Read-only file system" in said[1]
     assert said[2] == "intact 5"
-
-
-class Failing(apsw.VFS):
-    """The machine's own file layer, in which one call, and one only, reports an I/O error."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.fails_at = 0
-        super().__init__("failing", "unix", makedefault=True)
-
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "FailingFile":  # noqa: N802 - SQLite's name
-        return FailingFile(self, name, flags)
-
-    def call(self) -> None:
-        self.calls += 1
-        if self.calls == self.fails_at:
-            raise apsw.IOError
-
-
-class FailingFile(apsw.VFSFile):
-    def __init__(
-        self, disk: Failing, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> None:
-        self._disk = disk
-        super().__init__("unix", name, flags)
-
-    def xLock(self, level: int) -> None:  # noqa: N802 - SQLite's name
-        # a reader may not lock for writing; apsw would raise that, where SQLite only notes it
-        try:
-            super().xLock(level)
-        except apsw.IOError as error:
-            raise apsw.BusyError from error
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xWrite(data, offset)
-
-    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xSync(flags)
-
-    def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xTruncate(size)
-
-
-@pytest.fixture
-def disk() -> Iterator[Failing]:
-    failing = Failing()
-    yield failing
-    failing.unregister()
-
-
-def acknowledge(state: Path) -> list[int]:
-    """Five blocks; the last sequence number of each one that was acknowledged."""
-    done = []
-    with SqliteLog.open(state, create=True) as log:
-        for i in range(5):
-            with suppress(StoreError):
-                log.append([draft(i, payload=bytes(3000))] * 2)
-                done.append(log.head().seq)
-    return done
-
-
-def test_one_failing_write_or_sync_anywhere_loses_nothing_acknowledged(
-    disk: Failing, tmp_path: Path
-) -> None:
-    acknowledge(tmp_path / "whole")
-    calls, refused = disk.calls, 0
-    assert calls > 40
-    for fails_at in range(1, calls + 1):
-        state = tmp_path / str(fails_at)
-        disk.calls, disk.fails_at = 0, fails_at
-        try:
-            done = acknowledge(state)
-        except StoreError:
-            done = []  # the log could not be born or opened
-        disk.fails_at = 0
-        refused += len(done) < 5
-        with SqliteLog.open(state, create=True) as log:
-            seqs = [recorded.seq for recorded in log.read()]
-            assert seqs == list(range(1, len(seqs) + 1))
-            assert set(done) <= set(seqs)
-        assert verify(state / "events.db").verdict == "intact"
-        shutil.rmtree(state)
-    assert refused > 20
-
-
-def test_head_is_read_again_from_disk_after_a_failed_sync(disk: Failing, state: Path) -> None:
-    with SqliteLog.open(state, create=True) as log:
-        fill(log, 3)
-        head = log.head()
-        disk.calls, disk.fails_at = 0, 1
-        with pytest.raises(StoreError, match="1 events not written"):
-            log.append([draft()])
-        assert log.head() == head
-        assert log._connection is None
-        assert log.append([draft()]) == 4
-    assert verify(state / "events.db").events == 4

@@ -4,10 +4,8 @@ AMO_CUTS says how many cuts are tried, 1,000 where it is not set. A failure name
 moment; `-k` with that life runs it again.
 """
 
-import os
 import random
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +15,8 @@ import pytest
 from agent.eventstore import birth, sqlite
 from tests.eventstore.disk import Model
 from tests.eventstore.lives import Life, lived, revived
+from tests.eventstore.powercut import CUTS
 
-CUTS: Final = int(os.environ.get("AMO_CUTS", "1000"))
 A_LIFE: Final = 100
 """Cuts of one recorded life; every fifth log that was cut goes on and is cut again meanwhile."""
 LIVES: Final = [(model, number) for number in range(max(1, CUTS // A_LIFE // 2)) for model in Model]
@@ -28,12 +26,9 @@ CHECKPOINT: Final = ("wal_autocheckpoint", 12)
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    """In memory where there is such a place: the syncs that count are in the model."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
-        (Path(made) / "recorded").mkdir()
-        yield Path(made)
+def place(memory: Path) -> Path:
+    (memory / "recorded").mkdir()
+    return memory
 
 
 @pytest.fixture(autouse=True)
