@@ -170,9 +170,8 @@ def revived(life: Life, position: int, files: Mapping[str, bytes], place: Path) 
             if born:
                 _compare(life, told, log, again)
             again.append(log)
-        if not again.told[-1].pruned and not again.seals:
-            verdict = verify(again.state / "events.db")
-            assert (verdict.verdict, verdict.events) == ("intact", len(again.events)), verdict
+    verdict = verify(again.state / "events.db")
+    assert (verdict.verdict, verdict.events) == ("intact", len(again.events)), verdict
     return again
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
-from tests.eventstore.conftest import draft, fill
+from tests.eventstore.conftest import fill
 
 ROOT = Path(__file__).parents[2]
 
