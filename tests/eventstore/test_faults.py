@@ -89,6 +89,7 @@ def small_disk(tmp_path: Path, command: str, program: str) -> str:
 FILL_UP = """
 import os
 from pathlib import Path
+from agent.errors import StoreError
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
 from tests.eventstore.conftest import draft

@@ -1,0 +1,51 @@
+"""A process with the whole life of a log in a moment; says what was acknowledged, line by line.
+
+Argument: state directory. What the log refuses is said too, and it goes on; what ends the process
+is an error that no caller of the log has to expect.
+"""
+
+import sys
+from pathlib import Path
+
+from agent.errors import AgentError
+from agent.eventstore import sqlite
+from agent.eventstore.reader import Seal
+from agent.eventstore.sqlite import SqliteLog
+from tests.eventstore.appender import say
+from tests.eventstore.conftest import draft
+
+sqlite._LIFE = (*sqlite._LIFE, ("wal_autocheckpoint", 8))  # type: ignore[misc]
+
+
+def main(state: Path) -> None:
+    for start in (1, 2):
+        try:
+            with SqliteLog.open(state, create=True) as log:
+                say("open")
+                for _ in range(4):
+                    append(log)
+                seal(log, start)
+                append(log)
+        except AgentError as error:
+            say("refused", error)
+    say("end")
+
+
+def append(log: SqliteLog) -> None:
+    try:
+        first = log.append([draft(payload=bytes(2000))] * 3)
+        say(first + 2)
+    except AgentError as error:
+        say("refused", error)
+
+
+def seal(log: SqliteLog, no: int) -> None:
+    try:
+        log.seal(Seal(no, bytes(300), bytes(64), bytes(64)), [])
+        say("sealed", no)
+    except AgentError as error:
+        say("refused", error)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
