@@ -1,6 +1,8 @@
 """The life of a log on a recorded disk, and what must be left of it after a power cut."""
 
+import hmac
 import random
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,19 +10,51 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.clock import ClockQuality
+from agent.clock import ClockQuality, ManualClock
 from agent.events import DtcSet, InputLost, encode
-from agent.eventstore import chain
+from agent.eventstore import chain, floor, note
+from agent.eventstore.ending import lost_tail
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.readmodel import ReadModel
+from agent.eventstore.sealer import Sealer
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.state import EVENTS, FLOOR
+from agent.eventstore.tree import nodes_of
 from agent.eventstore.verify import verify
+from agent.wallet.keys import FileKey
 from tests.eventstore.disk import Disk, Model, Resized, Written, laid_out
 from tests.eventstore.powercut import Recorder, recording
+from tests.eventstore.sealed import FIRMWARE, checked
 
 STATE: Final = "car/state"
 """Below the recorded directory: the names on the way to the log are at stake too."""
+
+
+class SealKeys:
+    """Those of a device, in memory: the power does not reach them here."""
+
+    custody: Final = "file"
+
+    def __init__(self) -> None:
+        self._device = FileKey(secrets.token_bytes(32), protected=False)
+        self.public = self._device.public
+        self.sign = self._device.sign
+
+    def mac(self, no: int, message: bytes) -> bytes:
+        key = bytes(note.KEY_BYTES)
+        for _ in range(1, no):
+            key = note.next_key(key)
+        return hmac.digest(key, message, "sha3_512")
+
+    def rise(self) -> None:
+        return None
+
+    def advance(self, no: int) -> None:
+        """Every key can be made again."""
+
+
+KEYS: Final = SealKeys()
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -75,15 +109,29 @@ class Life:
 
     def seal(self, log: SqliteLog) -> None:
         self.tell(phase="seal")
-        chance = self._chance
-        seal = Seal(len(self.seals) + 1, chance.randbytes(400), *[chance.randbytes(64)] * 2)
-        self.seals.append(seal)
-        log.seal(seal, [])
+        events_db = self.state / EVENTS
+        made = Sealer(
+            log,
+            events_db,
+            keys=KEYS,
+            firmware=FIRMWARE,
+            clock=ManualClock(),
+            floor_file=self.state / FLOOR,
+        ).seal()
+        assert made is not None
+        with LogReader.open(events_db) as reader:
+            self.seals = list(reader.seals())
         self.tell(phase="append", seals=len(self.seals))
 
     def prune(self, log: SqliteLog, numbers: range) -> None:
+        with LogReader.open(self.state / EVENTS) as reader:
+            blocks = [block for block in reader.blocks() if block.no in numbers]
+        nodes = {
+            b.no: nodes_of(b.first_seq - 1, chain.hashes(b.body or b"", b.head_before))
+            for b in blocks
+        }
         self.tell(phase="prune")
-        log.prune(dict.fromkeys(numbers, bytes(64)))
+        log.prune(nodes)
         self.tell(phase="append", pruned=frozenset(numbers))
 
     def close(self, log: SqliteLog) -> None:
@@ -106,7 +154,7 @@ class Life:
         for position in range(self.begun, len(self.disk.done) + 1):
             told = self.at(position)
             last = self.disk.done[position - 1] if position else None
-            file = self.disk.number(str(self.state / "events.db")) if told.born else None
+            file = self.disk.number(str(self.state / EVENTS)) if told.born else None
             folds = isinstance(last, Written | Resized) and last.file == file
             phase = "checkpoint" if folds and told.phase == "append" else told.phase
             found.setdefault(phase, []).append(position)
@@ -162,7 +210,7 @@ def revived(life: Life, position: int, files: Mapping[str, bytes], place: Path) 
     laid_out(files, place)
     with recording(place) as disk:
         again = Life(disk, chance)
-        born = f"{STATE}/events.db" in files
+        born = f"{STATE}/{EVENTS}" in files
         assert born or not told.born, "the log is gone"
         if born and chance.random() < 0.5:
             (again.state / "events.db-shm").write_bytes(chance.randbytes(32_768))
@@ -170,7 +218,9 @@ def revived(life: Life, position: int, files: Mapping[str, bytes], place: Path) 
             if born:
                 _compare(life, told, log, again)
             again.append(log)
-    verdict = verify(again.state / "events.db")
+            again.seal(log)
+    assert checked(again.state, device=KEYS.public).seals == len(again.seals)
+    verdict = verify(again.state / EVENTS)
     assert (verdict.verdict, verdict.events) == ("intact", len(again.events)), verdict
     return again
 
@@ -180,7 +230,8 @@ def _compare(life: Life, told: Told, log: SqliteLog, again: Life) -> None:
     assert head.seq >= told.seq, f"{head.seq} events of {told.seq} acknowledged ones"
     again.blocks = [block for block in life.blocks if block[0] <= head.seq]
     assert (head.seq, head.hash) == (again.blocks or [(0, head.hash)])[-1]
-    with LogReader.open(again.state / "events.db") as reader:
+    with LogReader.open(again.state / EVENTS) as reader:
+        assert lost_tail(reader, floor.read(again.state / FLOOR)) == (None, "")
         pruned = {block.no: block.n for block in reader.blocks() if block.body is None}
         again.seals = list(reader.seals())
     assert pruned.keys() in (set(told.pruned), set(life.told[-1].pruned))

@@ -49,6 +49,7 @@ class Recorder(apsw.VFS):
         self.fails = range(0)
         self._files: dict[str, int] = {}
         self._made = 0
+        self._unwritten: set[str] = set()
         super().__init__("recorder", "unix", makedefault=True)
         for path in sorted(root.resolve().rglob("*")):
             self._found(path)
@@ -97,10 +98,22 @@ class Recorder(apsw.VFS):
         if path == self.root or self.known(path):
             self.done.append(DirectorySynced(self._relative(path)))
 
+    def opened_new(self, path: str) -> None:
+        """By Python, whose writes to a new file are seen when it is synced."""
+        self.made(path)
+        self._unwritten.add(path)
+
+    def written(self, path: str, offset: int, data: bytes) -> None:
+        if self.known(path):
+            self.done.append(Written(self.number(path), offset, data))
+
     def synced(self, path: str) -> None:
         if Path(path).is_dir():
             self.directory_synced(path)
         elif self.known(path):
+            if path in self._unwritten:
+                self._unwritten.remove(path)
+                self.written(path, 0, Path(path).read_bytes())
             self.done.append(Synced(self.number(path)))
 
     def reread(self, path: str) -> None:
@@ -187,7 +200,7 @@ def recording(root: Path) -> Iterator[Recorder]:
     recorder = Recorder(root)
     with pytest.MonkeyPatch.context() as patch:
         calls = _Calls(recorder)
-        for name in ("open", "mkdir", "rename", "unlink", "fsync", "posix_fadvise"):
+        for name in ("open", "mkdir", "rename", "unlink", "pwrite", "fsync", "posix_fadvise"):
             patch.setattr(os, name, getattr(calls, name))
         try:
             yield recorder
@@ -202,12 +215,13 @@ class _Calls:
         self._disk = disk
         self._open, self._mkdir = os.open, os.mkdir
         self._rename, self._unlink = os.rename, os.unlink
+        self._pwrite = os.pwrite
 
     def open(self, path: Any, flags: int, *more: Any, **named: Any) -> int:
         new = flags & os.O_CREAT and not os.path.lexists(path)
         descriptor = self._open(path, flags, *more, **named)
         if new:
-            self._disk.made(os.fspath(path))
+            self._disk.opened_new(os.fspath(path))
         return descriptor
 
     def mkdir(self, path: Any, *more: Any, **named: Any) -> None:
@@ -221,6 +235,11 @@ class _Calls:
     def unlink(self, path: Any) -> None:
         self._unlink(path)
         self._disk.gone(os.fspath(path))
+
+    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        count = self._pwrite(descriptor, data, offset)
+        self._disk.written(_path(descriptor), offset, data[:count])
+        return count
 
     def fsync(self, descriptor: int) -> None:
         self._disk.synced(_path(descriptor))

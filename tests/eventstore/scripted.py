@@ -14,10 +14,8 @@ from agent.eventstore.sqlite import SqliteLog
 from tests.eventstore.appender import say
 from tests.eventstore.conftest import draft
 
-sqlite._LIFE = (*sqlite._LIFE, ("wal_autocheckpoint", 8))  # type: ignore[misc]
-
-
 def main(state: Path) -> None:
+    vars(sqlite)["_LIFE"] += (("wal_autocheckpoint", 8),)
     for start in (1, 2):
         try:
             with SqliteLog.open(state, create=True) as log:
