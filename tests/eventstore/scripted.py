@@ -14,6 +14,7 @@ from agent.eventstore.sqlite import SqliteLog
 from tests.eventstore.appender import say
 from tests.eventstore.conftest import draft
 
+
 def main(state: Path) -> None:
     vars(sqlite)["_LIFE"] += (("wal_autocheckpoint", 8),)
     for start in (1, 2):

@@ -7,15 +7,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from agent.events import TailLost
+from agent.eventstore.ending import lost_tail
+from agent.eventstore.floor import Floor
+from agent.eventstore.log import Head
+from agent.eventstore.proof import check
+from agent.eventstore.prover import prove_event
+from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
-from tests.eventstore.conftest import fill
+from tests.eventstore.conftest import draft, fill, tampering
+from tests.eventstore.sealed import Car
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +64,7 @@ def test_process_killed_at_any_moment_loses_nothing_it_acknowledged(state: Path)
             assert log.boot == round_ + 1
 
 
-def test_file_that_may_not_grow_refuses_and_goes_on_when_it_may(state: Path) -> None:
+def test_rt_42_file_that_may_not_grow_refuses_and_goes_on_when_it_may(state: Path) -> None:
     with appender(state, limit=100_000) as child:
         assert child.stdout is not None
         lines: list[str] = []
@@ -108,11 +116,48 @@ print(log.append([draft()]), verify(state / "events.db").verdict)
 """
 
 
-def test_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_rt_42_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     said = small_disk(tmp_path, "mount -t tmpfs -o size=1500k none disk", FILL_UP).splitlines()
     full, seq = said[0].split()
     assert (full, int(seq) > 30) == ("True", True)
     assert said[1:] == [f"intact {seq}", f"{int(seq) + 1} intact"]
+
+
+NO_NAMES = """
+from itertools import count
+from pathlib import Path
+from agent.errors import StoreError
+from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.verify import verify
+from tests.eventstore.conftest import draft, fill
+state = Path("disk/state")
+with SqliteLog.open(state, create=True) as log:
+    fill(log, 3)
+made = []
+try:
+    for number in count():
+        made.append(Path(f"disk/{number}"))
+        made[-1].touch()
+except OSError:
+    made.pop()
+try:
+    SqliteLog.open(state, create=False)
+except StoreError as error:
+    print(error)
+made.pop().unlink()
+made.pop().unlink()
+with SqliteLog.open(state, create=False) as log:
+    print(log.append([draft()]), verify(state / "events.db").verdict)
+"""
+
+
+def test_rt_42_disk_that_takes_no_more_files_refuses_and_goes_on_when_it_does(
+    tmp_path: Path,
+) -> None:
+    said = small_disk(tmp_path, "mount -t tmpfs -o size=4m,nr_inodes=20 none disk", NO_NAMES)
+    refused, went_on = said.splitlines()
+    assert "unable to open database file" in refused
+    assert went_on == "4 intact"
 
 
 READ_ONLY = """
@@ -131,7 +176,9 @@ print(verify(path).verdict, len(list(LogReader.open(path).read())))
 """
 
 
-def test_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(tmp_path: Path) -> None:
+def test_rt_42_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(
+    tmp_path: Path,
+) -> None:
     with SqliteLog.open(tmp_path / "disk", create=True) as log:
         fill(log, 3, 2)
     mount = "mount --bind disk disk; mount -o remount,ro,bind disk"
@@ -139,3 +186,79 @@ def test_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(tmp_pa
     assert "cannot be written" in said[0]
     assert "Read-only file system" in said[1]
     assert said[2] == "intact 5"
+
+
+@pytest.fixture
+def killed(state: Path) -> int:
+    """A log whose writer was killed, with its -wal and -shm; the last event acknowledged."""
+    with appender(state) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(12)]
+        shutil.copy(state / "events.db-shm", state.parent / "old")
+        lines += [child.stdout.readline() for _ in range(12)]
+    return acknowledged(lines)
+
+
+def noise(path: Path) -> bytes:
+    return random.Random(1).randbytes(path.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        noise,
+        lambda path: bytes(path.stat().st_size),
+        lambda path: path.read_bytes()[:100],
+        lambda path: (path.parents[1] / "old").read_bytes(),
+    ],
+    ids=["noise", "zeros", "cut", "old"],
+)
+def test_rt_44_index_of_the_write_ahead_log_is_made_anew_where_it_is_worth_nothing(
+    content: Callable[[Path], bytes], killed: int, state: Path
+) -> None:
+    shm = state / "events.db-shm"
+    shm.write_bytes(content(shm))
+    verdict = verify(state / "events.db")
+    assert (verdict.verdict, verdict.events >= killed) == ("intact", True)
+    shm.write_bytes(content(shm) if shm.exists() else b"")
+    with SqliteLog.open(state, create=False) as log:
+        assert len(list(log.read())) == verdict.events
+        assert log.append([draft()]) == verdict.events + 1
+
+
+def middle_changed(content: bytes) -> bytes:
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[: len(content) // 2], middle_changed])
+def test_rt_43_write_ahead_log_that_was_cut_or_changed_is_below_the_floor(
+    harm: Callable[[bytes], bytes], killed: int, state: Path
+) -> None:
+    with LogReader.open(state / "events.db") as reader:
+        head = Head(killed, next(reader.blocks(reader.block_with(killed))).head_after)
+        known = Floor(reader.log_id, 0, head)
+    wal = state / "events.db-wal"
+    wal.write_bytes(harm(wal.read_bytes()))
+    assert verify(state / "events.db").verdict == "intact"
+    with LogReader.open(state / "events.db") as reader:
+        lost, _ = lost_tail(reader, known)
+        assert lost == TailLost(killed, reader.head().seq, "cut")
+
+
+def test_rt_45_rot_in_one_body_is_named_and_the_rest_is_read_and_proved(state: Path) -> None:
+    with Car(state) as car:
+        car.drive(100, 100, 100, 100)
+    path = state / "events.db"
+    with tampering(path) as connection:
+        data = middle_changed(connection.execute("SELECT data FROM body WHERE no = 2").get)
+        connection.execute("UPDATE body SET data = ? WHERE no = 2", (data,))
+
+    verdict = verify(path)
+
+    assert verdict.verdict in {"tampered", "damaged"}
+    assert verdict.first_bad_seq is not None
+    assert 101 <= verdict.first_bad_seq <= 200
+    with LogReader.open(path) as reader:
+        assert [recorded.seq for recorded in reader.read(200)] == list(range(201, 402))
+        assert check(prove_event(reader, 350)).holds
