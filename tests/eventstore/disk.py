@@ -27,7 +27,10 @@ _KEPT: Final = (0.5, 0.5, 0.95, 1.0)
 
 
 class Named(NamedTuple):
-    """Names that came or went (None) in one stroke: making, unlinking, renaming."""
+    """Names that came or went (None) in one stroke: making, unlinking, renaming.
+
+    What comes behind the first two moved along, inside a directory.
+    """
 
     changes: tuple[tuple[str, int | None], ...]
 
@@ -128,7 +131,8 @@ class Disk:
             self._committed = self._asked
         for entry in list(self._renamed):
             _, named = entry
-            if ordered or any(posixpath.dirname(name) == directory for name, _ in named.changes):
+            places = {posixpath.dirname(name) for name, _ in named.changes[:2]}
+            if ordered or directory in places:
                 _rename(self._names, named)
                 self._renamed.remove(entry)
 

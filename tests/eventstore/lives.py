@@ -1,8 +1,6 @@
 """The life of a log on a recorded disk, and what must be left of it after a power cut."""
 
-import hmac
 import random
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,51 +8,23 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.clock import ClockQuality, ManualClock
+from agent.clock import ClockQuality
 from agent.events import DtcSet, InputLost, encode
-from agent.eventstore import chain, floor, note
+from agent.eventstore import chain, floor
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.readmodel import ReadModel
-from agent.eventstore.sealer import Sealer
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.tree import nodes_of
 from agent.eventstore.verify import verify
-from agent.wallet.keys import FileKey
 from tests.eventstore.disk import Disk, Model, Resized, Written, laid_out
 from tests.eventstore.powercut import Recorder, recording
-from tests.eventstore.sealed import FIRMWARE, checked
+from tests.eventstore.sealed import MEMORY_KEYS, checked, unkept
 
 STATE: Final = "car/state"
 """Below the recorded directory: the names on the way to the log are at stake too."""
-
-
-class SealKeys:
-    """Those of a device, in memory: the power does not reach them here."""
-
-    custody: Final = "file"
-
-    def __init__(self) -> None:
-        self._device = FileKey(secrets.token_bytes(32), protected=False)
-        self.public = self._device.public
-        self.sign = self._device.sign
-
-    def mac(self, no: int, message: bytes) -> bytes:
-        key = bytes(note.KEY_BYTES)
-        for _ in range(1, no):
-            key = note.next_key(key)
-        return hmac.digest(key, message, "sha3_512")
-
-    def rise(self) -> None:
-        return None
-
-    def advance(self, no: int) -> None:
-        """Every key can be made again."""
-
-
-KEYS: Final = SealKeys()
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -109,17 +79,8 @@ class Life:
 
     def seal(self, log: SqliteLog) -> None:
         self.tell(phase="seal")
-        events_db = self.state / EVENTS
-        made = Sealer(
-            log,
-            events_db,
-            keys=KEYS,
-            firmware=FIRMWARE,
-            clock=ManualClock(),
-            floor_file=self.state / FLOOR,
-        ).seal()
-        assert made is not None
-        with LogReader.open(events_db) as reader:
+        assert unkept(log, self.state).seal() is not None
+        with LogReader.open(self.state / EVENTS) as reader:
             self.seals = list(reader.seals())
         self.tell(phase="append", seals=len(self.seals))
 
@@ -219,7 +180,7 @@ def revived(life: Life, position: int, files: Mapping[str, bytes], place: Path) 
                 _compare(life, told, log, again)
             again.append(log)
             again.seal(log)
-    assert checked(again.state, device=KEYS.public).seals == len(again.seals)
+    assert checked(again.state, device=MEMORY_KEYS.public).seals == len(again.seals)
     verdict = verify(again.state / EVENTS)
     assert (verdict.verdict, verdict.events) == ("intact", len(again.events)), verdict
     return again

@@ -13,18 +13,8 @@ from typing import Any, Final
 import apsw
 import pytest
 
-from tests.eventstore.disk import (
-    DIRECTORY,
-    DirectorySynced,
-    Disk,
-    Forgotten,
-    Model,
-    Named,
-    Operation,
-    Resized,
-    Synced,
-    Written,
-)
+from tests.eventstore.disk import Disk, Model
+from tests.eventstore.noted import Noted
 
 CUTS: Final = int(os.environ.get("AMO_CUTS", "1000"))
 """How many power cuts are tried."""
@@ -33,26 +23,21 @@ _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL
 _CREATE = apsw.SQLITE_OPEN_CREATE
 
 
-class Recorder(apsw.VFS):
+class Recorder(Noted, apsw.VFS):
     """The machine's own file layer, which writes down what it is asked to do below one directory.
 
-    done:  what was asked, in order
     calls: writes, syncs and truncations through SQLite; those whose number, from 1, is in `fails`
            report an I/O error. A sync that failed forgets what it should have written: the
            kernel takes those pages to be clean from then on, and still shows them to readers.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = str(root.resolve())
-        self.done: list[Operation] = []
+        Noted.__init__(self, root)
         self.calls = 0
         self.fails = range(0)
-        self._files: dict[str, int] = {}
-        self._made = 0
         self._unwritten: set[str] = set()
-        super().__init__("recorder", "unix", makedefault=True)
-        for path in sorted(root.resolve().rglob("*")):
-            self._found(path)
+        apsw.VFS.__init__(self, "recorder", "unix", makedefault=True)
+        self.there_already()
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "RecordedFile":  # noqa: N802 - SQLite's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
@@ -75,46 +60,19 @@ class Recorder(apsw.VFS):
         if self.calls in self.fails:
             raise apsw.IOError
 
-    def made(self, path: str) -> None:
-        if self.known(path):
-            self._made += 1
-            self._files[path] = self._made
-            self._named((path, self._made))
-
-    def made_directory(self, path: str) -> None:
-        if self.known(path):
-            self._named((path, DIRECTORY))
-
-    def gone(self, path: str) -> None:
-        if self.known(path):
-            self._named((path, None))
-
-    def renamed(self, old: str, new: str) -> None:
-        if self.known(old):
-            self._files[new] = self._files.pop(old)
-            self._named((old, None), (new, self._files[new]))
-
-    def directory_synced(self, path: str) -> None:
-        if path == self.root or self.known(path):
-            self.done.append(DirectorySynced(self._relative(path)))
-
     def opened_new(self, path: str) -> None:
         """By Python, whose writes to a new file are seen when it is synced."""
         self.made(path)
         self._unwritten.add(path)
 
-    def written(self, path: str, offset: int, data: bytes) -> None:
-        if self.known(path):
-            self.done.append(Written(self.number(path), offset, data))
-
-    def synced(self, path: str) -> None:
+    def descriptor_synced(self, path: str) -> None:
         if Path(path).is_dir():
             self.directory_synced(path)
-        elif self.known(path):
-            if path in self._unwritten:
-                self._unwritten.remove(path)
-                self.written(path, 0, Path(path).read_bytes())
-            self.done.append(Synced(self.number(path)))
+            return
+        if path in self._unwritten:
+            self._unwritten.remove(path)
+            self.written(path, 0, Path(path).read_bytes())
+        self.synced(path)
 
     def reread(self, path: str) -> None:
         """The kernel drops what it takes to be clean: readers see what the disk has."""
@@ -124,28 +82,6 @@ class Recorder(apsw.VFS):
         for operation in self.done:
             disk.take(operation)
         Path(path).write_bytes(disk.content(self.number(path)))
-
-    def known(self, path: str) -> bool:
-        return path.startswith(f"{self.root}/")
-
-    def number(self, path: str) -> int:
-        return self._files[path]
-
-    def _found(self, path: Path) -> None:
-        """What is there before anything is asked for is safely there."""
-        if path.is_dir():
-            self.made_directory(str(path))
-        else:
-            self.made(str(path))
-            self.done.append(Written(self._made, 0, path.read_bytes()))
-            self.done.append(Synced(self._made))
-        self.directory_synced(str(path.parent))
-
-    def _named(self, *changes: tuple[str, int | None]) -> None:
-        self.done.append(Named(tuple((self._relative(path), file) for path, file in changes)))
-
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(self.root).removeprefix("/")
 
 
 class RecordedFile(apsw.VFSFile):
@@ -158,7 +94,6 @@ class RecordedFile(apsw.VFSFile):
     def known_as(self, path: str, *, dirsync: bool) -> None:
         """dirsync: SQLite syncs the directory after its first sync of a journal it may make."""
         self._path = path
-        self._number = self._disk.number(path) if self._disk.known(path) else None
         self._dirsync = dirsync
 
     def xLock(self, level: int) -> None:  # noqa: N802 - SQLite's name
@@ -171,24 +106,20 @@ class RecordedFile(apsw.VFSFile):
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
         self._disk.call()
         super().xWrite(data, offset)
-        if self._number is not None:
-            self._disk.done.append(Written(self._number, offset, bytes(data)))
+        self._disk.written(self._path, offset, bytes(data))
 
     def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
         self._disk.call()
         super().xTruncate(size)
-        if self._number is not None:
-            self._disk.done.append(Resized(self._number, size))
+        self._disk.resized(self._path, size)
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - SQLite's
-        if self._number is None:
-            return
         try:
             self._disk.call()
         except apsw.IOError:
-            self._disk.done.append(Forgotten(self._number))
+            self._disk.forgotten(self._path)
             raise
-        self._disk.done.append(Synced(self._number))
+        self._disk.synced(self._path)
         if self._dirsync:
             self._dirsync = False
             self._disk.directory_synced(str(Path(self._path).parent))
@@ -242,7 +173,7 @@ class _Calls:
         return count
 
     def fsync(self, descriptor: int) -> None:
-        self._disk.synced(_path(descriptor))
+        self._disk.descriptor_synced(_path(descriptor))
 
     def posix_fadvise(self, descriptor: int, *_: int) -> None:
         self._disk.reread(_path(descriptor))

@@ -9,21 +9,21 @@ from pathlib import Path
 
 from agent.errors import AgentError
 from agent.eventstore import sqlite
-from agent.eventstore.reader import Seal
 from agent.eventstore.sqlite import SqliteLog
 from tests.eventstore.appender import say
 from tests.eventstore.conftest import draft
+from tests.eventstore.sealed import unkept
 
 
 def main(state: Path) -> None:
     vars(sqlite)["_LIFE"] += (("wal_autocheckpoint", 8),)
-    for start in (1, 2):
+    for _ in range(2):
         try:
             with SqliteLog.open(state, create=True) as log:
                 say("open")
                 for _ in range(4):
                     append(log)
-                seal(log, start)
+                seal(log, state)
                 append(log)
         except AgentError as error:
             say("refused", error)
@@ -38,10 +38,10 @@ def append(log: SqliteLog) -> None:
         say("refused", error)
 
 
-def seal(log: SqliteLog, no: int) -> None:
+def seal(log: SqliteLog, state: Path) -> None:
     try:
-        log.seal(Seal(no, bytes(300), bytes(64), bytes(64)), [])
-        say("sealed", no)
+        made = unkept(log, state).seal()
+        say(*() if made is None else ("sealed", made.no))
     except AgentError as error:
         say("refused", error)
 

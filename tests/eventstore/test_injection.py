@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from agent.eventstore import floor
+from agent.eventstore.ending import lost_tail
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
@@ -41,7 +43,13 @@ FAULTS: Final = [
     for what in (*(f"error={error}" for error in errors), KILL)
 ]
 SIDES: Final = ("events.db", "events.db-wal", "events.db-shm", "events.db.new", "events.db.new-wal")
-NAMES: Final = ("", *(f"/{name}" for name in SIDES), "/events.db.new-shm", "/events.db.new-journal")
+NAMES: Final = (
+    "",
+    *(f"/{name}" for name in SIDES),
+    "/events.db.new-journal",
+    "/floor",
+    "/floor.new",
+)
 
 
 class Told(NamedTuple):
@@ -107,6 +115,17 @@ def test_rt_40_a_system_call_that_fails_or_is_the_last_loses_nothing_acknowledge
         holds(state, told, inject)
 
 
+def test_rt_42_disk_that_turns_read_only_for_good_is_told_and_loses_nothing_acknowledged(
+    counts: Counter[str], memory: Path
+) -> None:
+    for when in (counts["pwrite64"] // 2, counts["pwrite64"] * 2 // 3):
+        state = memory / str(when)
+        inject = f"inject=pwrite64:error=EROFS:when={when}+"
+        told = run(state, "--seccomp-bpf", "-o", os.devnull, "-e", "trace=pwrite64", "-e", inject)
+        assert (told.code, told.complaint, 0 < told.seq < 30) == (0, "", True)
+        holds(state, told, inject)
+
+
 def holds(state: Path, told: Told, inject: str) -> None:
     """The log is intact, has what was acknowledged, and goes on."""
     path = state / "events.db"
@@ -115,6 +134,7 @@ def holds(state: Path, told: Told, inject: str) -> None:
         assert (verdict.verdict, verdict.events >= told.seq) == ("intact", True), inject
         with LogReader.open(path) as reader:
             assert len(list(reader.seals())) >= told.seals, inject
+            assert lost_tail(reader, floor.read(state / "floor")) == (None, ""), inject
     else:
         assert not told.opened, inject
     with SqliteLog.open(state, create=True) as log:
