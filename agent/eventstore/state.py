@@ -29,6 +29,7 @@ SIDES: Final = ("-wal", "-shm", "-journal")
 _DATABASE: Final = rf"{EVENTS}(\.new|\.broken-\d+|\.salvaged-\d+(\.new)?)?|{READMODEL}"
 _OURS: Final = re.compile(
     rf"({_DATABASE})({'|'.join(SIDES)})?|{FLOOR}(\.new|\.broken-\d+)?|keys|outbox"
+    r"|\.keys-unfinished"  # the power failed while keys were made
 )
 
 

@@ -1,8 +1,6 @@
 """Drafts, a log of a few blocks, and the hand of somebody who changes it."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,14 +31,6 @@ def fill(log: SqliteLog, *sizes: int) -> None:
     """Blocks of these many events."""
     for size in sizes:
         log.append([draft(log.head().seq + i) for i in range(size)])
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A place for many small logs; in memory, where a machine has that, so that syncs are quick."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as made:
-        yield Path(made)
 
 
 @pytest.fixture

@@ -177,11 +177,15 @@ class Disk:
 
 
 def laid_out(files: Mapping[str, bytes], place: Path) -> None:
-    """These files below a new directory."""
+    """These files below a new directory, all of them private."""
     place.mkdir(parents=True)
     for name, content in files.items():
-        path = place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = place
+        for part in name.split("/")[:-1]:
+            path /= part
+            path.mkdir(mode=0o700, exist_ok=True)
+        path /= posixpath.basename(name)
+        path.touch(mode=0o600)
         path.write_bytes(content)
 
 

@@ -51,8 +51,12 @@ class Noted:
             self._files[path] = DIRECTORY
             self._named((path, DIRECTORY))
 
+    def is_there(self, path: str) -> bool:
+        return path in self._files
+
     def gone(self, path: str) -> None:
         if self.known(path):
+            del self._files[path]
             self._named((path, None))
 
     def renamed(self, old: str, new: str) -> None:
@@ -78,6 +82,13 @@ class Noted:
     def synced(self, path: str) -> None:
         if self.known(path):
             self.done.append(Synced(self.number(path)))
+
+    def path_synced(self, path: str) -> None:
+        """Of a file or a directory."""
+        if path == self.root or self._files.get(path) == DIRECTORY:
+            self.directory_synced(path)
+        else:
+            self.synced(path)
 
     def forgotten(self, path: str) -> None:
         if self.known(path):

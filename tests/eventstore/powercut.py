@@ -66,13 +66,10 @@ class Recorder(Noted, apsw.VFS):
         self._unwritten.add(path)
 
     def descriptor_synced(self, path: str) -> None:
-        if Path(path).is_dir():
-            self.directory_synced(path)
-            return
         if path in self._unwritten:
             self._unwritten.remove(path)
             self.written(path, 0, Path(path).read_bytes())
-        self.synced(path)
+        self.path_synced(path)
 
     def reread(self, path: str) -> None:
         """The kernel drops what it takes to be clean: readers see what the disk has."""
