@@ -66,6 +66,7 @@ def watched(child: subprocess.Popen[bytes], path: Path, before: int, lasts_s: fl
             with LogReader.open(path) as reader:
                 while (now := time.monotonic()) < ends and child.poll() is None:
                     seen = reader.head()
+                    time.sleep(0.001)
                     if seen.seq > before:
                         ends = min(ends, now + lasts_s)
         except AgentError:

@@ -21,7 +21,8 @@ from agent.eventstore.tree import nodes_of
 from agent.eventstore.verify import verify
 from tests.eventstore.disk import Disk, Model, Resized, Written, laid_out
 from tests.eventstore.powercut import Recorder, recording
-from tests.eventstore.sealed import MEMORY_KEYS, checked, unkept
+from tests.eventstore.sealed import checked
+from tests.eventstore.unkept import MEMORY_KEYS, unkept
 
 STATE: Final = "car/state"
 """Below the recorded directory: the names on the way to the log are at stake too."""

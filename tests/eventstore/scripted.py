@@ -12,7 +12,7 @@ from agent.eventstore import sqlite
 from agent.eventstore.sqlite import SqliteLog
 from tests.eventstore.appender import say
 from tests.eventstore.conftest import draft
-from tests.eventstore.sealed import unkept
+from tests.eventstore.unkept import unkept
 
 
 def main(state: Path) -> None:

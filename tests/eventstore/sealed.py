@@ -1,14 +1,11 @@
 """A car's log under its seals, with real keys: made, cut, copied and checked."""
 
-import hmac
-import secrets
 import shutil
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from agent.clock import ManualClock
 from agent.events import LogSealed, encode
-from agent.eventstore import note
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sealcheck import OwnersKeys, SealChecker
@@ -17,7 +14,7 @@ from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.walk import walk
 from agent.sealing import DeviceKeys
-from agent.wallet.keys import FileKey, Keys, create_keys, load_keys
+from agent.wallet.keys import Keys, create_keys, load_keys
 from agent.wallet.sealkey import OwnersSealKeys, SealKey, load_roots
 from tests.eventstore.conftest import draft, fill
 
@@ -67,44 +64,6 @@ class Car:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class MemoryKeys:
-    """Those of a device, in memory alone: neither time nor a power cut passes over them."""
-
-    custody: Final = "file"
-
-    def __init__(self) -> None:
-        self._device = FileKey(secrets.token_bytes(32), protected=False)
-        self.public = self._device.public
-        self.sign = self._device.sign
-
-    def mac(self, no: int, message: bytes) -> bytes:
-        key = bytes(note.KEY_BYTES)
-        for _ in range(1, no):
-            key = note.next_key(key)
-        return hmac.digest(key, message, "sha3_512")
-
-    def rise(self) -> None:
-        return None
-
-    def advance(self, no: int) -> None:
-        """Every key can be made again."""
-
-
-MEMORY_KEYS: Final = MemoryKeys()
-
-
-def unkept(log: SqliteLog, state: Path) -> Sealer:
-    """A sealer that leaves nothing but seals and the floor behind."""
-    return Sealer(
-        log,
-        state / EVENTS,
-        keys=MEMORY_KEYS,
-        firmware=FIRMWARE,
-        clock=ManualClock(1_750_000_000_000_000_000),
-        floor_file=state / FLOOR,
-    )
 
 
 def told(made: LogSealed) -> Draft:
