@@ -4,6 +4,7 @@ A block is a transaction. Everything is encoded, hashed and compressed before th
 begins, so that the write lock covers two inserts and one sync.
 """
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from agent.errors import AgentError, LogCorruptError, StoreError, UsageError
 from agent.eventstore import chain
 from agent.eventstore.birth import NOTE, birth, set_pragma
 from agent.eventstore.log import Draft, Head, Recorded
-from agent.eventstore.reader import BUSY_MS, LogReader, Seal, harden
+from agent.eventstore.reader import BUSY_MS, LogReader, Seal, Tail, harden
 from agent.eventstore.state import EVENTS, StateLock, lock_state
 
 _FULL: Final = 2
@@ -37,6 +38,7 @@ _TILE: Final = "INSERT INTO tile VALUES (?, ?)"
 _SEAL: Final = "INSERT INTO seal VALUES (?, ?, ?, ?)"
 _PRUNED: Final = "INSERT INTO pruned VALUES (?, ?)"
 _AWAY: Final = "DELETE FROM body WHERE no = ?"
+_SHRINK: Final = "PRAGMA incremental_vacuum"
 
 _LOOKS: Final = {
     apsw.SQLITE_TRANSACTION,
@@ -61,9 +63,7 @@ class SqliteLog:
         self._lock = lock
         self._path = lock.path / EVENTS
         self._mutex = Lock()
-        with LogReader.open(self._path) as reader:  # a file that is refused is not written to
-            self.log_id = reader.log_id
-            tail = reader.tail()
+        self.log_id, tail = _end(self._path)  # a file that is refused is not written to
         self.boot = tail.boot + 1
         self._no, self._head, self._tried = tail.no, tail.head, tail.head.hash
         self._connection: apsw.Connection | None = _connect(self._path)
@@ -117,19 +117,15 @@ class SqliteLog:
     def prune(self, nodes: Mapping[int, bytes]) -> None:
         """Takes the bodies of blocks away, by their numbers; their nodes stay in their place.
 
-        All or none, durable on return; then their space is given back. Raises StoreError.
+        All or none, with their space given back, durable on return. Raises StoreError.
         """
-        statements = [(_PRUNED, row) for row in nodes.items()] + [(_AWAY, (no,)) for no in nodes]
+        statements: list[_Statement] = [(_PRUNED, row) for row in nodes.items()]
+        statements += [(_AWAY, (no,)) for no in nodes]
         with self._mutex:
             connection = self._connected()
             connection.authorizer = _authorize_pruning
-            try:
-                self._commit(connection, statements, f"{len(nodes)} prunings")
-                connection.execute("PRAGMA incremental_vacuum")
-            except apsw.Error as error:
-                raise StoreError(f"{self._path}: space is not given back: {error}") from error
-            finally:
-                connection.authorizer = _authorize
+            self._commit(connection, [*statements, (_SHRINK, ())], f"{len(nodes)} prunings")
+            connection.authorizer = _authorize  # where that failed, the connection is gone
 
     def head(self) -> Head:
         return self._head
@@ -164,7 +160,7 @@ class SqliteLog:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for sql, row in statements:
-                connection.execute(sql, row)
+                connection.execute(sql, row).fetchall()  # the pragma frees a page a row
             connection.execute("COMMIT")
             done = True
         except apsw.ConstraintError as error:
@@ -187,8 +183,7 @@ class SqliteLog:
             raise StoreError(f"{self._path} is closed")
         if self._connection is None:
             try:
-                with LogReader.open(self._path) as reader:
-                    tail = reader.tail()
+                _, tail = _end(self._path)
             except UsageError as error:
                 raise StoreError(f"the log is gone: {error}") from error
             if tail.head.hash not in (self._head.hash, self._tried):
@@ -200,15 +195,18 @@ class SqliteLog:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(apsw.Error):  # the error that led here is the one to report
-                connection.close()
+            _close(connection)
 
 
 def _connect(path: Path) -> apsw.Connection:
-    """The writer's connection, which can do nothing but append from here on."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    """The writer's connection, which can do nothing but append from here on.
+
+    psow=0: each commit begins at a sector of its own, since a power cut may tear a whole sector,
+    with what was safe in it (https://www.sqlite.org/psow.html).
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | apsw.SQLITE_OPEN_URI
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        connection = apsw.Connection(f"{path.as_uri()}?psow=0", flags=flags)
     except apsw.Error as error:
         raise StoreError(f"{path} cannot be opened for writing: {error}") from error
     try:
@@ -216,14 +214,46 @@ def _connect(path: Path) -> apsw.Connection:
         harden(connection)
         for name, value in _LIFE:
             set_pragma(connection, path, name, value)
+        # a log that was cut ends within a sector: folded in, it begins again at its start
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         connection.authorizer = _authorize
-    except apsw.Error as error:
-        connection.close()
+    except (apsw.Error, AgentError) as error:
+        _close(connection)
+        if isinstance(error, AgentError):
+            raise
         raise StoreError(f"{path} cannot be opened for writing: {error}") from error
-    except AgentError:
-        connection.close()
-        raise
     return connection
+
+
+def _close(connection: apsw.Connection) -> None:
+    with suppress(apsw.Error):  # the error that led here is the one to report
+        connection.close()
+
+
+def _end(path: Path) -> tuple[bytes, Tail]:
+    """Log id and end of a log as the disk has it. Raises as LogReader does."""
+    try:
+        _forget(path.with_name(f"{path.name}-wal"))
+    except OSError as error:
+        raise StoreError(f"{path}: the disk cannot be asked: {error}") from error
+    with LogReader.open(path) as reader:
+        return reader.log_id, reader.tail()
+
+
+def _forget(wal: Path) -> None:
+    """Lets the kernel read a write-ahead log from the disk again. Raises OSError.
+
+    After a sync that failed it takes the pages to be clean: readers see them, no later sync writes
+    them. Whoever builds on them loses what is built.
+    """
+    try:
+        descriptor = os.open(wal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
 
 
 def _authorize(

@@ -29,6 +29,7 @@ SIDES: Final = ("-wal", "-shm", "-journal")
 _DATABASE: Final = rf"{EVENTS}(\.new|\.broken-\d+|\.salvaged-\d+(\.new)?)?|{READMODEL}"
 _OURS: Final = re.compile(
     rf"({_DATABASE})({'|'.join(SIDES)})?|{FLOOR}(\.new|\.broken-\d+)?|keys|outbox"
+    r"|\.keys-unfinished"  # the power failed while keys were made
 )
 
 
@@ -85,9 +86,11 @@ def lock_state(path: Path, *, create: bool = True) -> StateLock:
 
 
 def _make(path: Path) -> None:
+    """Also what is missing above it; each name is on disk before anything is put below it."""
     if path.exists():
         return
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
     parent = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(parent)

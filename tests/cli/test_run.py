@@ -89,16 +89,26 @@ def test_sigterm_ends_it_within_five_seconds_with_the_open_block_written(
     assert cli("log", "verify", supervisor.state).code == 0
 
 
-def test_killed_service_leaves_a_log_that_holds(supervisor: Supervisor, cli: Cli) -> None:
+def test_rt_49_killed_service_leaves_no_lock_and_a_log_that_holds(
+    supervisor: Supervisor, cli: Cli
+) -> None:
     supervisor.start("virtual:test-kill")
     supervisor.told()
 
     supervisor.stop(signal.SIGKILL)
 
+    assert supervisor.agent is not None
+    supervisor.agent.communicate()
     assert cli("log", "verify", supervisor.state).code == 0
+    supervisor.start("virtual:test-kill")
+    while supervisor.told() != "READY=1":
+        pass  # what the killed one had still said
+    assert supervisor.stop() == 0
 
 
-def test_a_second_instance_on_the_same_state_is_refused(supervisor: Supervisor, cli: Cli) -> None:
+def test_rt_49_a_second_instance_on_the_same_state_is_refused(
+    supervisor: Supervisor, cli: Cli
+) -> None:
     supervisor.start("virtual:test-second")
     supervisor.told()
 

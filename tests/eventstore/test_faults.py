@@ -7,17 +7,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
 import pytest
 
-from agent.errors import StoreError
+from agent.events import TailLost
+from agent.eventstore.ending import lost_tail
+from agent.eventstore.floor import Floor
+from agent.eventstore.log import Head
+from agent.eventstore.proof import check
+from agent.eventstore.prover import prove_event
+from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.verify import verify
-from tests.eventstore.conftest import draft, fill
+from tests.eventstore.conftest import draft, fill, tampering
+from tests.eventstore.sealed import Car
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +64,7 @@ def test_process_killed_at_any_moment_loses_nothing_it_acknowledged(state: Path)
             assert log.boot == round_ + 1
 
 
-def test_file_that_may_not_grow_refuses_and_goes_on_when_it_may(state: Path) -> None:
+def test_rt_42_file_that_may_not_grow_refuses_and_goes_on_when_it_may(state: Path) -> None:
     with appender(state, limit=100_000) as child:
         assert child.stdout is not None
         lines: list[str] = []
@@ -110,11 +116,48 @@ print(log.append([draft()]), verify(state / "events.db").verdict)
 """
 
 
-def test_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_rt_42_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     said = small_disk(tmp_path, "mount -t tmpfs -o size=1500k none disk", FILL_UP).splitlines()
     full, seq = said[0].split()
     assert (full, int(seq) > 30) == ("True", True)
     assert said[1:] == [f"intact {seq}", f"{int(seq) + 1} intact"]
+
+
+NO_NAMES = """
+from itertools import count
+from pathlib import Path
+from agent.errors import StoreError
+from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.verify import verify
+from tests.eventstore.conftest import draft, fill
+state = Path("disk/state")
+with SqliteLog.open(state, create=True) as log:
+    fill(log, 3)
+made = []
+try:
+    for number in count():
+        made.append(Path(f"disk/{number}"))
+        made[-1].touch()
+except OSError:
+    made.pop()
+try:
+    SqliteLog.open(state, create=False)
+except StoreError as error:
+    print(error)
+made.pop().unlink()
+made.pop().unlink()
+with SqliteLog.open(state, create=False) as log:
+    print(log.append([draft()]), verify(state / "events.db").verdict)
+"""
+
+
+def test_rt_42_disk_that_takes_no_more_files_refuses_and_goes_on_when_it_does(
+    tmp_path: Path,
+) -> None:
+    said = small_disk(tmp_path, "mount -t tmpfs -o size=4m,nr_inodes=20 none disk", NO_NAMES)
+    refused, went_on = said.splitlines()
+    assert "unable to open database file" in refused
+    assert went_on == "4 intact"
 
 
 READ_ONLY = """
@@ -133,7 +176,9 @@ print(verify(path).verdict, len(list(LogReader.open(path).read())))
 """
 
 
-def test_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(tmp_path: Path) -> None:
+def test_rt_42_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(
+    tmp_path: Path,
+) -> None:
     with SqliteLog.open(tmp_path / "disk", create=True) as log:
         fill(log, 3, 2)
     mount = "mount --bind disk disk; mount -o remount,ro,bind disk"
@@ -143,100 +188,77 @@ def test_read_only_disk_is_refused_by_the_writer_and_read_by_the_verifier(tmp_pa
     assert said[2] == "intact 5"
 
 
-class Failing(apsw.VFS):
-    """The machine's own file layer, in which one call, and one only, reports an I/O error."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.fails_at = 0
-        super().__init__("failing", "unix", makedefault=True)
-
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "FailingFile":  # noqa: N802 - SQLite's name
-        return FailingFile(self, name, flags)
-
-    def call(self) -> None:
-        self.calls += 1
-        if self.calls == self.fails_at:
-            raise apsw.IOError
-
-
-class FailingFile(apsw.VFSFile):
-    def __init__(
-        self, disk: Failing, name: str | apsw.URIFilename | None, flags: list[int]
-    ) -> None:
-        self._disk = disk
-        super().__init__("unix", name, flags)
-
-    def xLock(self, level: int) -> None:  # noqa: N802 - SQLite's name
-        # a reader may not lock for writing; apsw would raise that, where SQLite only notes it
-        try:
-            super().xLock(level)
-        except apsw.IOError as error:
-            raise apsw.BusyError from error
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xWrite(data, offset)
-
-    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xSync(flags)
-
-    def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
-        self._disk.call()
-        super().xTruncate(size)
-
-
 @pytest.fixture
-def disk() -> Iterator[Failing]:
-    failing = Failing()
-    yield failing
-    failing.unregister()
+def killed(state: Path) -> int:
+    """A log whose writer was killed, with its -wal and -shm; the last event acknowledged."""
+    with appender(state) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(12)]
+        shutil.copy(state / "events.db-shm", state.parent / "old")
+        lines += [child.stdout.readline() for _ in range(12)]
+    return acknowledged(lines)
 
 
-def acknowledge(state: Path) -> list[int]:
-    """Five blocks; the last sequence number of each one that was acknowledged."""
-    done = []
-    with SqliteLog.open(state, create=True) as log:
-        for i in range(5):
-            with suppress(StoreError):
-                log.append([draft(i, payload=bytes(3000))] * 2)
-                done.append(log.head().seq)
-    return done
+def noise(path: Path) -> bytes:
+    return random.Random(1).randbytes(path.stat().st_size)
 
 
-def test_one_failing_write_or_sync_anywhere_loses_nothing_acknowledged(
-    disk: Failing, tmp_path: Path
+@pytest.mark.parametrize(
+    "content",
+    [
+        noise,
+        lambda path: bytes(path.stat().st_size),
+        lambda path: path.read_bytes()[:100],
+        lambda path: (path.parents[1] / "old").read_bytes(),
+    ],
+    ids=["noise", "zeros", "cut", "old"],
+)
+def test_rt_44_index_of_the_write_ahead_log_is_made_anew_where_it_is_worth_nothing(
+    content: Callable[[Path], bytes], killed: int, state: Path
 ) -> None:
-    acknowledge(tmp_path / "whole")
-    calls, refused = disk.calls, 0
-    assert calls > 40
-    for fails_at in range(1, calls + 1):
-        state = tmp_path / str(fails_at)
-        disk.calls, disk.fails_at = 0, fails_at
-        try:
-            done = acknowledge(state)
-        except StoreError:
-            done = []  # the log could not be born or opened
-        disk.fails_at = 0
-        refused += len(done) < 5
-        with SqliteLog.open(state, create=True) as log:
-            seqs = [recorded.seq for recorded in log.read()]
-            assert seqs == list(range(1, len(seqs) + 1))
-            assert set(done) <= set(seqs)
-        assert verify(state / "events.db").verdict == "intact"
-        shutil.rmtree(state)
-    assert refused > 20
+    shm = state / "events.db-shm"
+    shm.write_bytes(content(shm))
+    verdict = verify(state / "events.db")
+    assert (verdict.verdict, verdict.events >= killed) == ("intact", True)
+    shm.write_bytes(content(shm) if shm.exists() else b"")
+    with SqliteLog.open(state, create=False) as log:
+        assert len(list(log.read())) == verdict.events
+        assert log.append([draft()]) == verdict.events + 1
 
 
-def test_head_is_read_again_from_disk_after_a_failed_sync(disk: Failing, state: Path) -> None:
-    with SqliteLog.open(state, create=True) as log:
-        fill(log, 3)
-        head = log.head()
-        disk.calls, disk.fails_at = 0, 1
-        with pytest.raises(StoreError, match="1 events not written"):
-            log.append([draft()])
-        assert log.head() == head
-        assert log._connection is None
-        assert log.append([draft()]) == 4
-    assert verify(state / "events.db").events == 4
+def middle_changed(content: bytes) -> bytes:
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[: len(content) // 2], middle_changed])
+def test_rt_43_write_ahead_log_that_was_cut_or_changed_is_below_the_floor(
+    harm: Callable[[bytes], bytes], killed: int, state: Path
+) -> None:
+    with LogReader.open(state / "events.db") as reader:
+        head = Head(killed, next(reader.blocks(reader.block_with(killed))).head_after)
+        known = Floor(reader.log_id, 0, head)
+    wal = state / "events.db-wal"
+    wal.write_bytes(harm(wal.read_bytes()))
+    assert verify(state / "events.db").verdict == "intact"
+    with LogReader.open(state / "events.db") as reader:
+        lost, _ = lost_tail(reader, known)
+        assert lost == TailLost(killed, reader.head().seq, "cut")
+
+
+def test_rt_45_rot_in_one_body_is_named_and_the_rest_is_read_and_proved(state: Path) -> None:
+    with Car(state) as car:
+        car.drive(100, 100, 100, 100)
+    path = state / "events.db"
+    with tampering(path) as connection:
+        data = middle_changed(connection.execute("SELECT data FROM body WHERE no = 2").get)
+        connection.execute("UPDATE body SET data = ? WHERE no = 2", (data,))
+
+    verdict = verify(path)
+
+    assert verdict.verdict in {"tampered", "damaged"}
+    assert verdict.first_bad_seq is not None
+    assert 101 <= verdict.first_bad_seq <= 200
+    with LogReader.open(path) as reader:
+        assert [recorded.seq for recorded in reader.read(200)] == list(range(201, 402))
+        assert check(prove_event(reader, 350)).holds

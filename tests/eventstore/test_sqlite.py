@@ -1,4 +1,5 @@
 import os
+import random
 import re
 import shutil
 import sqlite3
@@ -125,7 +126,7 @@ def test_closed_log_takes_nothing_more(state: Path) -> None:
         log.append([draft()])
 
 
-def test_log_is_open_once_only(log: SqliteLog, state: Path) -> None:
+def test_rt_49_log_is_open_once_only(log: SqliteLog, state: Path) -> None:
     del log
     with pytest.raises(UsageError, match="in use"):
         SqliteLog.open(state, create=False)
@@ -248,7 +249,7 @@ def test_reader_in_another_process_sees_what_was_appended_meanwhile(
         child.stdin.close()
 
 
-def test_reader_that_stopped_half_way_does_not_hold_the_log_back(
+def test_rt_48_reader_that_stopped_half_way_does_not_hold_the_log_back(
     log: SqliteLog, state: Path
 ) -> None:
     fill(log, 3, 3)
@@ -258,6 +259,37 @@ def test_reader_that_stopped_half_way_does_not_hold_the_log_back(
         log.append([draft(payload=bytes(40_000))])
     assert (state / "events.db-wal").stat().st_size < 8 * 1024 * 1024
     assert [recorded.seq for recorded in islice(slow, 6)] == [2, 3, 4, 5, 6, 7]
+
+
+def test_rt_48_what_a_foreign_reader_held_back_is_given_back_when_it_goes(
+    log: SqliteLog, state: Path
+) -> None:
+    fill(log, 3)
+    foreign = apsw.Connection(str(state / "events.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    foreign.execute("BEGIN; SELECT count(*) FROM block")
+    for _ in range(300):
+        log.append([draft(payload=random.randbytes(40_000))])
+    wal = state / "events.db-wal"
+    assert wal.stat().st_size > 10 * 1024 * 1024
+    foreign.close()
+    for _ in range(300):
+        log.append([draft(payload=random.randbytes(40_000))])
+    assert wal.stat().st_size <= 8 * 1024 * 1024
+    assert verify(state / "events.db").events == 603
+
+
+def test_rt_50_sqlite_is_free_of_the_wal_reset_fault_and_one_connection_writes(
+    log: SqliteLog, state: Path
+) -> None:
+    """3.7.0 to 3.51.2 have it where two connections write and fold in at once."""
+    assert tuple(map(int, SqliteLog.sqlite_version.split("."))) >= (3, 51, 3)
+    fill(log, 2, 2)
+    reading = log.read()
+    next(reading)
+    with LogReader.open(state / "events.db"):
+        here = [c for c in apsw.connections() if c.db_filename("main").startswith(str(state))]
+        assert len(here) == 3
+        assert [c for c in here if not c.readonly("main")] == [log._connection]
 
 
 def test_reader_knows_the_log_as_its_writer_does(log: SqliteLog, state: Path) -> None:

@@ -1,6 +1,7 @@
 """The thread that appends: nothing handed over is lost silently, and waiting has an end."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_closing_writes_the_open_block(log: SqliteLog) -> None:
     assert log.head().seq == 1
 
 
-def test_events_a_live_car_lost_to_a_slow_disk_are_told_in_the_log() -> None:
+def test_rt_54_events_a_live_car_lost_to_a_slow_disk_are_told_in_the_log() -> None:
     log = StuckLog()
     writer = LogWriter(log, ManualClock(), wait=False, capacity=10)
     writer.put(draft(), urgent=True)
@@ -98,6 +99,25 @@ def test_events_a_live_car_lost_to_a_slow_disk_are_told_in_the_log() -> None:
     assert writer.lost > 0
     assert [event.count for event in told] == [writer.lost]  # type: ignore[attr-defined]  # the kind says so
     assert writer.appended == 51 - writer.lost + len(told)
+
+
+def test_rt_54_ten_times_what_a_stuck_disk_takes_stays_within_the_queue() -> None:
+    log = StuckLog()
+    writer = LogWriter(log, ManualClock(), wait=False, capacity=1_000)
+    writer.put(draft(payload=bytes(10_000)), urgent=True)
+    tracemalloc.start()
+
+    for _ in range(10_000):
+        writer.put(draft(payload=bytes(10_000)))
+    held, _ = tracemalloc.get_traced_memory()
+
+    tracemalloc.stop()
+    log.go.set()
+    writer.close()
+    assert held < 1.2 * 1_000 * 10_000
+    assert writer.lost >= 8_900
+    told = [decode(d.kind, d.payload) for d in log.appended if d.kind == "input-lost/1"]
+    assert sum(event.count for event in told) == writer.lost  # type: ignore[attr-defined]  # the kind says so
 
 
 def test_a_failed_disk_is_told_to_whoever_writes_next() -> None:
