@@ -24,7 +24,7 @@ Store = Callable[[Rows], object]
 
 
 class Table:
-    """A row a message, each column of the type of its values; for a connection of either library."""
+    """A row a message, each column of the type of its values; by a connection of either library"""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
