@@ -1,6 +1,6 @@
 """Does this event log hold? For whoever has a copy of events.db and Python, and nothing else.
 
-    python3 verify_log.py events.db [--floor FILE] [--device HEX] [--seal-root HEX] [--json]
+    python3 verify_log.py events.db [--floor FILE] [--device HEX] [--seal-root [NO:]HEX] [--json]
 
 Written from docs/formats/log.md and docs/formats/seal.md alone; no code is shared with the agent.
 Exit code: 0 the log holds, 1 it does not, 2 nothing can be said. What no seal covers is as good
@@ -14,7 +14,7 @@ import importlib
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha3_256, sha3_512, sha256
 from itertools import count
 from pathlib import Path
@@ -31,9 +31,15 @@ ROWS = """SELECT no, first_seq, n, head_before, head_after, data, nodes
     FROM block LEFT JOIN body USING (no) LEFT JOIN pruned USING (no)"""
 SCHEMA_ROWS = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
 EDGES, NULL = [int, int, int, bytes, bytes], type(None)
-LOOKED_INTO = {b"log-sealed/1": 1, b"bodies-pruned/1": 2}  # numbers before the digest
+FIELDS = {  # of the events that say something about the log itself
+    b"log-sealed/1": [int, bytes],
+    b"bodies-pruned/1": [int, int, bytes],
+    b"log-checked/1": [str, str, int, int],
+}
+LOSSES = ("tail-lost", "key-lost")
 
 
+NO_KEYS: Mapping[int, bytes] = {}
 NO_FRAME = "the body is not one whole Zstandard frame of at most 64 MiB"
 
 
@@ -162,20 +168,31 @@ def signed(key: bytes, message: bytes, signature: bytes) -> bool:
 NOTE: dict[str, Any] = {  # in the order of canonical CBOR: length of bytes, or what is allowed
     "t": range(-(2**63), 2**63),
     "v": range(1, 2),
-    "no": range(1, 2**64),
+    "no": range(1, 2**63),
     "log": 32,
     "boot": range(1, 2**32),
     "head": 64,
     "prev": 64,
     "root": 64,
-    "size": range(1, 2**64),
+    "size": range(1, 2**63),
     "clock": range(5),
     "image": 32,
     "device": 65,
-    "counter": range(2**64),
+    "counter": range(2**63),
     "custody": ("file", "pkcs11", "tpm"),
     "firmware": str,
 }
+
+
+# of MessagePack: bytes of the number that follows a tag, and the tags with a length in it
+SIZES = dict(
+    zip(
+        (*range(0xC4, 0xC7), *range(0xCC, 0xD0), *range(0xD9, 0xDC)),
+        (1, 2, 4, 1, 2, 4, 8, 1, 2, 4),
+        strict=True,
+    )
+)
+BINARIES, TEXTS = range(0xC4, 0xC7), range(0xD9, 0xDC)
 
 
 def item(raw: bytes, at: int) -> tuple[Any, int]:
@@ -217,24 +234,28 @@ def read_note(raw: bytes) -> dict[str, Any]:
     return note
 
 
-def unpacked(payload: bytes, numbers: int) -> list[Any]:
-    """A MessagePack array of so many whole numbers and a digest of 64 bytes; else ValueError."""
-    found, at = [], 1
-    for _ in range(numbers):
-        size = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(payload[at], 0)
-        if payload[at] > 0x7F and not size:
-            raise ValueError
-        found.append(
-            int.from_bytes(payload[at + 1 : at + 1 + size], "big") if size else payload[at]
-        )
-        at += 1 + size
-    if (
-        payload[0] != 0x91 + numbers
-        or payload[at : at + 2] != b"\xc4\x40"
-        or len(payload) != at + 66
-    ):
-        raise ValueError
-    return [*found, payload[at + 2 :]]
+def unpacked(payload: bytes) -> list[Any]:
+    """A MessagePack array of up to 15 whole numbers, byte strings and texts; else ValueError."""
+    found, at = list[Any](), 1
+    while at < len(payload):
+        tag, at = payload[at], at + 1
+        size = SIZES.get(tag, 0)
+        value = int.from_bytes(payload[at : at + size], "big") if size else tag
+        at += size
+        if tag in TEXTS or 0xA0 <= tag < 0xC0:
+            value = value if size else tag - 0xA0
+            found.append(payload[at : at + value].decode())
+            at += value
+        elif tag in BINARIES:
+            found.append(payload[at : at + value])
+            at += value
+        elif tag < 0x80 or size:
+            found.append(value)
+        else:
+            raise ValueError("the payload has what no event of this kind has")
+    if at != len(payload) or payload[0] != 0x90 + len(found):
+        raise ValueError("the payload is cut short or too long")
+    return found
 
 
 # The tree, and the walk along the chain
@@ -276,11 +297,15 @@ def entries(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 class Walk:
     """A log as far as it holds: `seq` events in `blocks` blocks, of which `size` are sealed."""
 
-    def __init__(self, db: sqlite3.Connection, floor: int, device: bytes, key: bytes) -> None:
-        self.db, self.floor, self.device, self.key = db, floor, device, key
+    def __init__(
+        self, db: sqlite3.Connection, floor: int, device: bytes, keys: Mapping[int, bytes]
+    ) -> None:
+        self.db, self.floor, self.device, self.keys = db, floor, device, keys
         self.content = decompressor()
         self.seq = self.blocks = self.size = self.leaves = self.pruned_to = 0
-        self.boot, self.sealed_boot, self.boot_known = 1, 1, False
+        self.boot, self.sealed_boot, self.counter = 1, 1, -1
+        self.boot_known = self.declared = False
+        self.key = b""  # of the next seal; empty where it is not known
         self.log_id = self.head = self.at_floor = b""
         self.kinds: set[bytes] = set()  # those seen to be printable
         self.digests: list[bytes] = []  # of the notes of the seals
@@ -375,15 +400,19 @@ class Walk:
         if seq != self.seq + 1 or boot < self.boot:
             raise ValueError(f"the event says it is number {seq} of boot {boot}")
         self.boot = boot
-        if kind in LOOKED_INTO:
+        if kind in FIELDS:
             self.look(kind, event[EVENT.size + length :])
 
     def look(self, kind: bytes, payload: bytes) -> None:
-        *numbers, digest = unpacked(payload, LOOKED_INTO[kind])
-        if len(numbers) == 2:
-            self.prunings.append([*numbers, digest])
-        elif [digest] != self.digests[numbers[0] - 1 : numbers[0]]:
-            raise ValueError(f"the event tells of a seal {numbers[0]} that is not there")
+        found = unpacked(payload)
+        if [*map(type, found)] != FIELDS[kind]:
+            raise ValueError("the payload is not that of its kind")
+        if kind == b"log-checked/1":
+            self.declared |= found[0] in LOSSES
+        elif kind == b"bodies-pruned/1":
+            self.prunings.append(found)
+        elif not 1 <= found[0] <= len(self.digests) or self.digests[found[0] - 1] != found[1]:
+            raise ValueError(f"the event tells of a seal {found[0]} that is not there")
 
     def pass_pruned(self, no: int, n: int, after: bytes, nodes: bytes) -> list[bytes]:
         heights = list(cover(self.seq, n)) if 1 <= n <= MAX_EVENTS else []
@@ -427,8 +456,10 @@ class Walk:
                 ) from error
 
     def seal(self, note: dict[str, Any], no: int, raw: bytes, mac: bytes, signature: bytes) -> None:
-        due, key, device = len(self.digests) + 1, self.key, self.device or note["device"]
+        due, device = len(self.digests) + 1, self.device or note["device"]
+        key, anew = self.keys.get(due, self.key), due in self.keys and due > 1
         last_boot = self.boot if self.boot_known else 2**32
+        counter = self.counter + 1 if note["counter"] is None else note["counter"]
         for holds, what in (
             (note["no"] == no == due, "has not this number"),
             (note["log"] == self.log_id, "is of another log"),
@@ -437,15 +468,18 @@ class Walk:
             (note["head"] == self.head, "has another head"),
             (note["root"] == self.root(), "has another root"),
             (self.sealed_boot <= note["boot"] <= last_boot, "is of another boot"),
+            (counter > self.counter, "has a counter that did not rise"),
             (note["device"] == device, "is of another device"),
             (signed(device, b"amo-agent seal 1" + raw, signature), "has a wrong signature"),
             (not key or mac == mac_of(key, b"amo-agent seal mac 1" + raw), "has a wrong MAC"),
+            (self.declared or not anew, "has a key begun anew, and no event says why"),
         ):
             if not holds:
                 raise BrokenError(self.size + 1, f"seal {due} {what}")
         self.device, self.key = device, key and mac_of(key, b"amo-agent seal key 1")[:32]
+        self.counter = self.counter if note["counter"] is None else counter
         self.digests.append(hashed(raw))
-        self.size, self.sealed_boot = self.seq, note["boot"]
+        self.size, self.sealed_boot, self.declared = self.seq, note["boot"], False
 
     def check_pruned(self) -> None:
         for table, rows in (("body", self.blocks - len(self.pruned)), ("pruned", len(self.pruned))):
@@ -546,19 +580,22 @@ def read_floor(path: Path) -> tuple[bytes, int, int, bytes]:
     """Log id, seals, last event and its hash by the newer whole record of the two."""
     raw, whole = start_of(path, 1024), []
     for at in range(0, len(raw) - 511, 512):
-        magic, version, written, log_id, seals, seq, head, _, digest = FLOOR.unpack_from(raw, at)
-        if (magic, version) == (b"AMOF", 1) and sha3_256(raw[at : at + 480]).digest() == digest:
+        magic, version, written, log_id, seals, seq, head, rest, digest = FLOOR.unpack_from(raw, at)
+        fits = (magic, version) == (b"AMOF", 1) and not any(rest)
+        if fits and sha3_256(raw[at : at + 480]).digest() == digest:
             whole.append((written, (log_id, seals, seq, head)))
     if not whole:
         raise UnusableError(f"{path.name!r} has no whole record of a floor")
     return max(whole)[1]
 
 
-def judge(path: Path, floor: Path | None, device: bytes, key: bytes) -> dict[str, Any]:
+def judge(
+    path: Path, floor: Path | None = None, device: bytes = b"", keys: Mapping[int, bytes] = NO_KEYS
+) -> dict[str, Any]:
     """The verdict, as it is printed. Raises UnusableError."""
     bad, least = None, read_floor(floor) if floor else (b"", 0, 0, b"")
     db, short = connect(path)
-    walk = Walk(db, least[2], device, key)
+    walk = Walk(db, least[2], device, keys)
     try:
         walk.go()
         walk.check_end(*least)
@@ -588,25 +625,32 @@ def judge(path: Path, floor: Path | None, device: bytes, key: bytes) -> dict[str
     }
 
 
-def of_bytes(size: int) -> Callable[[str], bytes]:
-    def hexadecimal(text: str) -> bytes:
-        if len(raw := bytes.fromhex(text)) != size:
-            raise ValueError
-        return raw
+def device_key(text: str) -> bytes:
+    if len(raw := bytes.fromhex(text)) != 65:
+        raise ValueError
+    return raw
 
-    return hexadecimal
+
+def seal_root(text: str) -> tuple[int, bytes]:
+    no, _, key = text.rpartition(":")
+    if len(raw := bytes.fromhex(key)) != 32 or int(no or 1) < 1:
+        raise ValueError
+    return int(no or 1), raw
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check a copied event log.", epilog=__doc__)
     parser.add_argument("log", type=Path, help="a copy of events.db")
     parser.add_argument("--floor", type=Path, help="the file beside it that tells its least end")
-    parser.add_argument("--device", type=of_bytes(65), default=b"", help="public key, 65 bytes")
-    parser.add_argument("--seal-root", type=of_bytes(32), default=b"", help="K(1), 32 bytes")
+    parser.add_argument("--device", type=device_key, default=b"", help="public key, 65 bytes")
+    roots = "K(1), or a later key that was begun anew, 32 bytes; may be given again"
+    parser.add_argument(
+        "--seal-root", type=seal_root, action="append", default=[], metavar="[NO:]HEX", help=roots
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     try:
-        found = judge(given.log, given.floor, given.device, given.seal_root)
+        found = judge(given.log, given.floor, given.device, dict(given.seal_root))
     except UnusableError as error:
         print(f"verify_log: {ascii(str(error))[1:-1]}", file=sys.stderr)
         return 2
