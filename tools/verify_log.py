@@ -417,9 +417,10 @@ class Walk:
     def pass_pruned(self, no: int, n: int, after: bytes, nodes: bytes) -> list[bytes]:
         heights = list(cover(self.seq, n)) if 1 <= n <= MAX_EVENTS else []
         hashes = [nodes[at : at + 64] for at in range(0, len(nodes), 64)]
-        wrong = not heights or 64 * len(heights) != len(nodes)
-        if wrong or (heights[-1] == 0 and hashes[-1] != after):
-            raise BrokenError(self.seq + 1, f"the nodes of block {no} are not those of its place")
+        if not heights or 64 * len(heights) != len(nodes):
+            raise BrokenError(self.seq + 1, f"block {no}: nodes that are not those of its place")
+        if heights[-1] == 0 and hashes[-1] != after:
+            raise BrokenError(self.seq + n, f"block {no}: its last node is not its last hash")
         for height, found in zip(heights, hashes, strict=True):
             self.push(height, found)
         self.pruned[no] = self.seq + 1
