@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from hashlib import sha3_512
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from agent.clock import SECOND, ClockQuality, ManualClock
 from agent.events import AgentStarted, AgentStopped, BodiesPruned, DtcSet, SignalsSampled, encode
@@ -87,7 +87,7 @@ class FixedKeys:
     """Keys that everybody has, for logs that are the same wherever they are made."""
 
     public: Final = DEVICE.public
-    custody: Final[Literal["file"]] = "file"
+    custody: Final = "file"
 
     def __init__(self) -> None:
         self._key = SEAL_ROOT

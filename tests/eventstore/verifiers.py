@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-
 from agent.errors import StoreError, UsageError
 from agent.eventstore import note
 from agent.eventstore.reader import LogReader
@@ -71,7 +70,7 @@ def _check_seals(path: Path, device: bytes | None, keys: Roots | None) -> Found 
     """What the seals show before the chain shows anything."""
     fold = _Fold()
     try:
-        with LogReader.open(path) as reader:
+        with LogReader.open(path, still=True) as reader:
             fold.begin(reader.log_id, reader.note)
             checker = SealChecker(reader, device=device, keys=keys)
             for walked in map(walk, reader.blocks()):
