@@ -380,7 +380,8 @@ class Walk:
         if len(leaves) != n or not leaves:
             raise BrokenError(self.seq + 1, f"block {no} holds fewer than {n} events")
         if head != after:
-            raise BrokenError(self.seq, f"block {no} does not end with the hash it says")
+            self.seq -= 1
+            raise BrokenError(self.seq + 1, f"block {no} does not end with the hash it says")
         if n > MAX_EVENTS:
             raise BrokenError(due, f"block {no} of {n} events")
         return leaves
@@ -532,16 +533,17 @@ class Walk:
             if first < full and fold([tile for _, tile in tiles[first : first + n]]) != found:
                 raise BrokenError(256 * first + 1, f"tile {first} is not that of its leaves")
 
-    def check_end(self, log_id: bytes, seals: int, seq: int, head: bytes) -> None:
-        """Against what the floor says, and SQLite's own look at the pages."""
-        for holds, bad, what in (
-            (log_id == self.log_id, 1, "the floor is that of another log"),
-            (seq <= self.seq, self.seq + 1, f"the log ends before its floor, {seq}"),
-            (head == self.at_floor, seq, "the log has another hash at its floor"),
-            (seals <= len(self.digests), self.size + 1, f"the log had {seals} seals"),
+    def check_floor(self, log_id: bytes, seals: int, seq: int, head: bytes) -> None:
+        for holds, what in (
+            (log_id == self.log_id, "the floor is that of another log"),
+            (seals <= len(self.digests), f"the log had {seals} seals"),
+            (seq <= self.seq, f"the log went on to event {seq}"),
+            (head == self.at_floor, f"event {seq} is not the one that the floor knows"),
         ):
-            if log_id and not holds:
-                raise BrokenError(bad, what)
+            if not holds:
+                raise BrokenError(self.seq + 1, what, "truncated")
+
+    def check_pages(self) -> None:
         if (found := self.db.execute("PRAGMA quick_check(1)").fetchone()[0]) != b"ok":
             raise BrokenError(self.seq + 1, found.decode("ascii", "replace"), "damaged")
 
@@ -599,7 +601,9 @@ def judge(
     walk = Walk(db, least[2], device, keys)
     try:
         walk.go()
-        walk.check_end(*least)
+        walk.check_pages()
+        if floor:
+            walk.check_floor(*least)
     except BrokenError as error:
         bad = error
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -616,7 +620,7 @@ def judge(
         "verdict": bad.word if bad else "intact",
         "first_bad_seq": bad.seq if bad else None,
         "reason": str(bad) if bad else "every event follows from the one before it",
-        "events": bad.seq - 1 if bad else walk.seq,
+        "events": walk.seq,
         "blocks": walk.blocks,
         "pruned": len(walk.pruned),
         "seals": len(walk.digests),

@@ -23,15 +23,12 @@ from agent.eventstore import chain
 from agent.eventstore.sqlite import SqliteLog
 from tests.data import make_golden_log
 from tests.eventstore.conftest import fill, rows, tampering
-from tests.eventstore.verifiers import INTACT, UNUSABLE, Found, both, by_agent, by_tool
+from tests.eventstore.verifiers import INTACT, UNUSABLE, Found, Known, both, by_agent, by_tool
 
 FLIPS = int(os.environ.get("AMO_FLIPS", "400"))
 TABLES = ("log", "block", "body", "pruned", "tile", "seal")
 GOLDEN = (make_golden_log.GOLDEN, make_golden_log.SEALED)
-KEYS: dict[str, Any] = {
-    "device": make_golden_log.DEVICE.public,
-    "roots": {1: make_golden_log.SEAL_ROOT},
-}
+KEYS = Known(device=make_golden_log.DEVICE.public, roots={1: make_golden_log.SEAL_ROOT})
 ENDS = (3, 4, 7)
 """The last event of each block of `copy`."""
 
@@ -97,9 +94,9 @@ def test_rt_01_changed_byte_is_found_by_both_or_stands_where_nothing_is(
     whole = content(path)
     begins = [row[1] for row in whole[1]]
     found = 0
-    assert both(path, **KEYS) == INTACT
+    assert both(path, KEYS) == INTACT
     for at in changed(path, FLIPS):
-        one, other = by_agent(path, **KEYS), by_tool(path, **KEYS)
+        one, other = by_agent(path, KEYS), by_tool(path, KEYS)
         assert one.word == other.word, at
         if one == INTACT:
             assert content(path) == whole, at
@@ -348,7 +345,7 @@ def test_rt_95_random_files_get_one_verdict(tmp_path: Path) -> None:
             new = rng.choice((rng.randbytes(size), bytes(size), bytes(raw[source : source + size])))
             raw[at : at + size] = new[: len(raw) - at]
         path.write_bytes(raw)
-        one, other = by_agent(path, **KEYS), by_tool(path, **KEYS)
+        one, other = by_agent(path, KEYS), by_tool(path, KEYS)
         assert (one == INTACT) == (other == INTACT), number
         assert (one == UNUSABLE) == (other == UNUSABLE), number
         path.unlink()

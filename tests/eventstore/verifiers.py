@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.errors import StoreError, UsageError
+from agent.errors import UsageError
+from agent.eventstore import floor as floors
 from agent.eventstore import note
-from agent.eventstore.reader import LogReader
-from agent.eventstore.sealcheck import BadSealError, SealChecker
-from agent.eventstore.verify import _BrokenError, _Fold, verify
-from agent.eventstore.walk import walk
+from agent.eventstore.verify import Beside, verify
 from tools import verify_log
 
 
@@ -40,45 +38,37 @@ class Roots:
         return hmac.digest(key, message, "sha3_512")
 
 
-def by_agent(path: Path, device: bytes = b"", roots: Mapping[int, bytes] | None = None) -> Found:
+class Known(NamedTuple):
+    """What a verifier knows besides the file. roots: number of a seal -> its key"""
+
+    floor: Path | None = None
+    device: bytes = b""
+    roots: Mapping[int, bytes] = {}
+
+
+NOTHING = Known()
+
+
+def by_agent(path: Path, known: Known = NOTHING) -> Found:
+    floor = floors.read(known.floor) if known.floor else None
+    keys = Roots(known.roots) if known.roots else None
     try:
-        verdict = verify(path)
-        sealed = _check_seals(path, device or None, Roots(roots) if roots else None)
+        verdict = verify(path, Beside(floor, known.device or None, keys))
     except UsageError:
         return UNUSABLE
-    if sealed is not None:
-        return sealed
     return Found(verdict.verdict, verdict.first_bad_seq)
 
 
-def by_tool(path: Path, device: bytes = b"", roots: Mapping[int, bytes] | None = None) -> Found:
+def by_tool(path: Path, known: Known = NOTHING) -> Found:
     try:
-        verdict = verify_log.judge(path, device=device, keys=roots or {})
+        verdict = verify_log.judge(path, known.floor, known.device, known.roots)
     except verify_log.UnusableError:
         return UNUSABLE
     return Found(verdict["verdict"], verdict["first_bad_seq"])
 
 
-def both(path: Path, device: bytes = b"", roots: Mapping[int, bytes] | None = None) -> Found:
+def both(path: Path, known: Known = NOTHING) -> Found:
     """What both found; an AssertionError where they do not agree."""
-    one, other = by_agent(path, device, roots), by_tool(path, device, roots)
+    one, other = by_agent(path, known), by_tool(path, known)
     assert one == other, f"the agent's verifier: {one}, the other one: {other}"
     return one
-
-
-def _check_seals(path: Path, device: bytes | None, keys: Roots | None) -> Found | None:
-    """What the seals show before the chain shows anything."""
-    fold = _Fold()
-    try:
-        with LogReader.open(path, still=True) as reader:
-            fold.begin(reader.log_id, reader.note)
-            checker = SealChecker(reader, device=device, keys=keys)
-            for walked in map(walk, reader.blocks()):
-                fold.take(walked)
-                checker.take(walked)
-            checker.finish()
-    except BadSealError as error:
-        return Found("tampered", error.seq)
-    except (StoreError, _BrokenError):
-        pass  # the verdict has that
-    return None
