@@ -447,41 +447,49 @@ class Walk:
         return found
 
     def seals(self) -> Iterator[tuple[dict[str, Any], int, bytes, bytes, bytes]]:
+        """Each as far as it can be looked at before its last event is reached."""
         while row := self.row("SELECT no, note, mac, signature FROM seal", len(self.digests)):
+            due = len(self.digests) + 1
             try:
                 if [*map(type, row)] != [int, bytes, bytes, bytes]:
                     raise ValueError
-                yield (read_note(row[1]), *row)
+                note = read_note(row[1])
             except (ValueError, IndexError) as error:
-                raise BrokenError(
-                    self.size + 1, f"seal {len(self.digests) + 1} is malformed"
-                ) from error
+                raise BrokenError(self.size + 1, f"seal {due} is malformed") from error
+            counter = note["counter"]
+            self.hold(
+                (note["no"] == row[0] == due, "has not this number"),
+                (note["log"] == self.log_id, "is of another log"),
+                (note["prev"] == [bytes(64), *self.digests][-1], "does not follow the last one"),
+                (note["size"] >= self.size, "covers less than the one before"),
+                (note["boot"] >= self.sealed_boot, "is of an earlier boot"),
+                (counter is None or counter > self.counter, "has a counter that did not rise"),
+            )
+            yield note, *row
 
     def seal(self, note: dict[str, Any], no: int, raw: bytes, mac: bytes, signature: bytes) -> None:
-        due, device = len(self.digests) + 1, self.device or note["device"]
-        key, anew = self.keys.get(due, self.key), due in self.keys and due > 1
-        last_boot = self.boot if self.boot_known else 2**32
-        counter = self.counter + 1 if note["counter"] is None else note["counter"]
-        for holds, what in (
-            (note["no"] == no == due, "has not this number"),
-            (note["log"] == self.log_id, "is of another log"),
-            (note["prev"] == [bytes(64), *self.digests[-1:]][-1], "does not follow the last one"),
-            (note["size"] == self.seq > 0, "does not end with a block behind the last one"),
+        key, anew = self.keys.get(no, self.key), no in self.keys and no > 1
+        device, counter = self.device or note["device"], note["counter"]
+        self.hold(
+            (note["size"] == self.seq, "does not end with a block"),
             (note["head"] == self.head, "has another head"),
             (note["root"] == self.root(), "has another root"),
-            (self.sealed_boot <= note["boot"] <= last_boot, "is of another boot"),
-            (counter > self.counter, "has a counter that did not rise"),
+            (note["boot"] <= self.boot or not self.boot_known, "is of a later boot"),
             (note["device"] == device, "is of another device"),
             (signed(device, b"amo-agent seal 1" + raw, signature), "has a wrong signature"),
             (not key or mac == mac_of(key, b"amo-agent seal mac 1" + raw), "has a wrong MAC"),
             (self.declared or not anew, "has a key begun anew, and no event says why"),
-        ):
-            if not holds:
-                raise BrokenError(self.size + 1, f"seal {due} {what}")
+        )
         self.device, self.key = device, key and mac_of(key, b"amo-agent seal key 1")[:32]
-        self.counter = self.counter if note["counter"] is None else counter
+        self.counter = self.counter if counter is None else counter
         self.digests.append(hashed(raw))
         self.size, self.sealed_boot, self.declared = self.seq, note["boot"], False
+
+    def hold(self, *checks: tuple[bool, str]) -> None:
+        """Raises BrokenError for the first that does not hold of the next seal."""
+        for holds, what in checks:
+            if not holds:
+                raise BrokenError(self.size + 1, f"seal {len(self.digests) + 1} {what}")
 
     def check_pruned(self) -> None:
         for table, rows in (("body", self.blocks - len(self.pruned)), ("pruned", len(self.pruned))):
@@ -522,15 +530,13 @@ class Walk:
 
     def check_tiles(self) -> None:
         """One over each 256 sealed leaves; where these were pruned, what the tiles fold to."""
-        full, query = self.size // 256, "SELECT no, hash FROM tile ORDER BY no LIMIT ?"
-        tiles = [row for row in self.db.execute(query, (full + 1,)) if type(row[1]) is bytes]
-        if [no for no, _ in tiles] != list(range(full)):
-            wrong = next(
-                no for no in count() if no == full or [no] != [row[0] for row in tiles[no : no + 1]]
-            )
+        full, rows = self.size // 256, "FROM tile WHERE no >= 0 AND no < ?"
+        tiles = dict(self.db.execute(f"SELECT no, hash {rows}", (full,)).fetchall())
+        wrong = next((no for no in range(full) if type(tiles.get(no)) is not bytes), full)
+        if wrong < full or self.db.execute("SELECT count(*) FROM tile").fetchone()[0] != full:
             raise BrokenError(256 * wrong + 1, f"tile {wrong} is missing, or one too many")
         for first, n, found in self.tiles:
-            if first < full and fold([tile for _, tile in tiles[first : first + n]]) != found:
+            if first < full and fold([tiles[no] for no in range(first, first + n)]) != found:
                 raise BrokenError(256 * first + 1, f"tile {first} is not that of its leaves")
 
     def check_floor(self, log_id: bytes, seals: int, seq: int, head: bytes) -> None:

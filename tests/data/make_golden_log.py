@@ -107,8 +107,8 @@ class FixedKeys:
         self._key = next_key(self._key)
 
 
-def prune(log: SqliteLog, events_db: Path, first: int, last: int) -> None:
-    """Takes the bodies of these blocks away, as docs/formats/seal.md says, "Pruning"."""
+def prune(log: SqliteLog, events_db: Path, first: int, last: int) -> dict[int, bytes]:
+    """Takes the bodies of these blocks away, as docs/formats/seal.md says; what stays of them."""
     nodes, digest = {}, sha3_512()
     with LogReader.open(events_db) as reader:
         for block in reader.blocks(first):
@@ -121,6 +121,7 @@ def prune(log: SqliteLog, events_db: Path, first: int, last: int) -> None:
     event = BodiesPruned(first, last, digest.digest())
     log.append([Draft(event.kind, event.level, T0_NS, 0, ClockQuality.FREE, encode(event))])
     log.prune(nodes)
+    return nodes
 
 
 def _born(place: Path) -> Path:
