@@ -81,12 +81,14 @@ def decompressor() -> Callable[[bytes], bytes]:
 def with_python(zstd: Any) -> Callable[[bytes], bytes]:
     def content(frame: bytes) -> bytes:
         try:
-            size, dictionary = zstd.get_frame_info(frame)
-            stream = zstd.ZstdDecompressor()
-            body: bytes = stream.decompress(frame, min(size or 0, MAX_BODY) + 1)
+            found, stream = zstd.get_frame_info(frame), zstd.ZstdDecompressor()
+            size = found.decompressed_size
+            if found.dictionary_id or size is None or size > MAX_BODY:
+                raise ValueError(NO_FRAME)
+            body: bytes = stream.decompress(frame, size + 1)
         except zstd.ZstdError as error:
             raise ValueError(NO_FRAME) from error
-        if dictionary or len(body) != size or not stream.eof or stream.unused_data:
+        if len(body) != size or not stream.eof or stream.unused_data:
             raise ValueError(NO_FRAME)
         return body
 
@@ -631,6 +633,7 @@ def judge(
         "pruned": len(walk.pruned),
         "seals": len(walk.digests),
         "sealed": walk.size,
+        "device": walk.device.hex(),
         "head": walk.head.hex(),
         "log_id": walk.log_id.hex(),
     }
