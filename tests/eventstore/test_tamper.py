@@ -19,10 +19,16 @@ import apsw
 import pytest
 import zstandard
 
-from agent.eventstore import chain
+from agent.clock import ManualClock
+from agent.events import encode
+from agent.eventstore import chain, note
+from agent.eventstore.sealer import Firmware, Sealer
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.state import EVENTS, FLOOR
+from agent.wallet.keys import FileKey
 from tests.data import make_golden_log
-from tests.eventstore.conftest import fill, rows, tampering
+from tests.data.make_golden_log import FixedKeys
+from tests.eventstore.conftest import draft, fill, rows, tampering
 from tests.eventstore.verifiers import INTACT, UNUSABLE, Found, Known, both, by_agent, by_tool
 
 FLIPS = int(os.environ.get("AMO_FLIPS", "400"))
@@ -349,3 +355,99 @@ def test_rt_95_random_files_get_one_verdict(tmp_path: Path) -> None:
         assert (one == INTACT) == (other == INTACT), number
         assert (one == UNUSABLE) == (other == UNUSABLE), number
         path.unlink()
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> list[Path]:
+    """Copies of one log after each of five days, the floor of each beside it."""
+    made, state, keys = [], tmp_path / "state", FixedKeys()
+    for day, sizes in enumerate([(5,), (1, 60), (7,), (230,), (3, 2)]):
+        with SqliteLog.open(state, create=True) as log:
+            sealer = Sealer(
+                log,
+                state / EVENTS,
+                keys=keys,
+                firmware=Firmware("1.0", bytes(32)),
+                clock=ManualClock(make_golden_log.T0_NS),
+                floor_file=state / FLOOR,
+            )
+            fill(log, *sizes)
+            told = sealer.seal()
+            assert told is not None
+            log.append([draft(kind=told.kind, payload=encode(told))])
+            sealer.lay_floor(log.head())
+        made.append(Path(shutil.copy(state / EVENTS, tmp_path / f"day-{day}.db")))
+        shutil.copy(state / FLOOR, made[-1].with_suffix(".floor"))
+    return made
+
+
+def test_rt_12_every_earlier_copy_is_below_the_floor_of_a_later_day(days: list[Path]) -> None:
+    for (day, copy), later in itertools.product(enumerate(days), range(len(days))):
+        known = KEYS._replace(floor=days[later].with_suffix(".floor"))
+        end = asked(copy, "SELECT max(first_seq + n) FROM block")[0][0]
+        assert both(copy, known) == (INTACT if later <= day else Found("truncated", end)), later
+        assert both(copy, KEYS) == INTACT  # the file itself cannot tell
+
+
+def test_rt_09_rt_10_tail_cut_at_any_block_is_below_the_floor(
+    days: list[Path], tmp_path: Path
+) -> None:
+    log, known = days[-1], KEYS._replace(floor=days[-1].with_suffix(".floor"))
+    ends = asked(log, "SELECT no, first_seq + n - 1 FROM block")
+    covered = [note.decode(raw).size for (raw,) in asked(log, "SELECT note FROM seal")]
+    for no, end in ends[:-1]:
+        cut = Path(shutil.copy(log, tmp_path / "cut.db"))
+        run(cut, f"DELETE FROM block WHERE no > {no}", f"DELETE FROM body WHERE no > {no}")
+        held = sum(size <= end for size in covered)
+        # its seals tell of what is gone
+        assert both(cut, KEYS) == (INTACT if held == len(covered) else tampered(end + 1))
+        run(cut, f"DELETE FROM seal WHERE no > {held}")
+        last = covered[held - 1] if held else 0
+        run(cut, f"DELETE FROM tile WHERE no >= {last // 256}")
+        assert both(cut, KEYS) == INTACT  # without a floor it is a shorter log
+        assert both(cut, known) == Found("truncated", end + 1)
+
+
+def test_rt_18_floor_of_another_log_does_not_fit(days: list[Path], sealed: Path) -> None:
+    known = KEYS._replace(floor=days[0].with_suffix(".floor"))
+    assert both(sealed, known) == Found("truncated", 605)
+
+
+@pytest.mark.parametrize("table", ["seal", "tile"])
+def test_rt_06_rt_07_rt_08_rt_16_rt_17_every_row_deleted_doubled_or_swapped_is_found(
+    days: list[Path], table: str
+) -> None:
+    log = days[-1]
+    numbers = [no for (no,) in asked(log, f"SELECT no FROM {table}")]
+    columns = "note, mac, signature" if table == "seal" else "hash"
+    last = numbers[-1] + 1
+    doubled = f"INSERT INTO {table} SELECT {{}}, {columns} FROM {table} WHERE no = {{}}"
+    for no in numbers:
+        for sql in (
+            f"DELETE FROM {table} WHERE no = {no}",
+            doubled.format(last, no),
+            doubled.format(-1, no),
+            doubled.format(2**62, no),
+        ):
+            changed_ = Path(shutil.copy(log, log.with_name("changed.db")))
+            run(changed_, sql)
+            assert both(changed_, KEYS).word == "tampered", sql
+    for one, other in itertools.combinations(numbers, 2):
+        changed_ = Path(shutil.copy(log, log.with_name("changed.db")))
+        run(
+            changed_,
+            f"UPDATE {table} SET no = {2**62} WHERE no = {one}",
+            f"UPDATE {table} SET no = {one} WHERE no = {other}",
+            f"UPDATE {table} SET no = {other} WHERE no = {2**62}",
+        )
+        assert both(changed_, KEYS).word == "tampered", (one, other)
+
+
+def test_rt_15_rt_31_seal_under_other_keys_is_found_by_who_knows_them(days: list[Path]) -> None:
+    other = FileKey(bytes(range(1, 33)), protected=False)
+    assert both(days[-1], Known(device=other.public)) == tampered(1)
+    assert both(days[-1], Known(roots={1: bytes(32)})) == tampered(1)
+    last = asked(days[-1], "SELECT max(no) FROM seal")[0][0]
+    run(days[-1], f"UPDATE seal SET mac = zeroblob(64) WHERE no = {last}")
+    assert both(days[-1]) == INTACT  # who has not the owner's keys cannot tell
+    assert both(days[-1], KEYS).word == "tampered"

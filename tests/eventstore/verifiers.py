@@ -53,7 +53,7 @@ def by_agent(path: Path, known: Known = NOTHING) -> Found:
     floor = floors.read(known.floor) if known.floor else None
     keys = Roots(known.roots) if known.roots else None
     try:
-        verdict = verify(path, Beside(floor, known.device or None, keys))
+        verdict = verify(path, Beside(floor, known.device or None, keys), alone=True)
     except UsageError:
         return UNUSABLE
     return Found(verdict.verdict, verdict.first_bad_seq)
