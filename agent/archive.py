@@ -9,8 +9,10 @@ from agent import __version__
 from agent.clock import SECOND, Clock
 from agent.erase import Eraser
 from agent.errors import SealError, StoreError
-from agent.events import AgentStarted, AgentStopped, ParcelRegistered, decode
+from agent.events import AgentStarted, AgentStopped, LogContinued, ParcelRegistered, decode
 from agent.eventstore.readmodel import ReadModel
+from agent.eventstore.recovery import open_log
+from agent.eventstore.salvage import Salvager
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
@@ -67,8 +69,10 @@ def archive(
     Raises UsageError for a directory that is not ours to use, StoreError, SealError.
     """
     with ExitStack() as stack:
-        log = stack.enter_context(SqliteLog.open(state, create=True))
+        log, broken = open_log(state)
+        stack.enter_context(log)
         keys = _keys(state / "keys", device, begun=log.head().seq > 0)
+        stack.callback(Salvager(state).close)
         segments = stack.enter_context(
             SegmentKeys(state / "keys" / SEGMENTS, keys.owner.public, clock)
         )
@@ -76,6 +80,8 @@ def archive(
         stack.callback(writer.close)
         journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
         unsealer = Unsealer(keys.owner, segments.store, log.log_id)
+        if broken is not None:
+            journal.write(LogContinued(*broken))
         stack.enter_context(sealed(state, log, keys, writer, journal, clock))
         eraser = Eraser(state=state, log=log, journal=journal, keys=segments)
         journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))

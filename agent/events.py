@@ -6,7 +6,7 @@ meaning is a new kind. Times inside are UTC nanoseconds.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -289,6 +289,20 @@ class LogChecked(Event, frozen=True, array_like=True):
     found_seq: int
 
 
+class LogContinued(Event, frozen=True, array_like=True):
+    """The log before this one could not be gone on with and was set aside; this one is new.
+
+    file: its name now; reason: what was wrong; continued: what this log's note says of it
+    """
+
+    kind: ClassVar[str] = "log-continued/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    file: str
+    reason: str
+    continued: str
+
+
 class TailLost(Event, frozen=True, array_like=True):
     """The log lacks what was on disk before: what follows is not what followed then.
 
@@ -365,6 +379,43 @@ class RangeReleased(Event, frozen=True, array_like=True):
     level: ClassVar[Level] = Level.LV3
     urgent: ClassVar[bool] = True
     hold: int
+
+
+class CapturedFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A frame as it was on the bus, in the words of linux/can.h.
+
+    offset_ns: from t0_ns of its event, 0 to 2**32 - 1
+    can_id:    the identifier with its flags: 0x80000000 extended, 0x40000000 remote,
+               0x20000000 error
+    flags:     of CAN FD: 0x04 an FD frame, 0x01 bit rate switch, 0x02 error state; 0 on classic CAN
+    data:      0..64 bytes; of a remote frame as many zeros as it asks for
+
+    The data may be part of a VIN, so they are left out of the text form.
+    """
+
+    offset_ns: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    can_id: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    flags: Annotated[int, msgspec.Meta(ge=0, le=7)]
+    data: Annotated[bytes, msgspec.Meta(max_length=64)]
+
+    def __repr__(self) -> str:
+        return f"CapturedFrame({self.can_id:#x}, {len(self.data)} bytes)"
+
+
+class FramesCaptured(Event, frozen=True, array_like=True):
+    """Raw frames of one bus, in order of arrival; all of one level.
+
+    origin: "can0"
+    t0_ns:  UTC nanoseconds that the offsets count from; a clock that is set back begins a new event
+
+    A frame that carries a VIN or a position does not belong into an event of the class level.
+    """
+
+    kind: ClassVar[str] = "frames-captured/1"
+    level: ClassVar[Level] = Level.LV4
+    origin: str
+    t0_ns: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    frames: list[CapturedFrame]
 
 
 KINDS: Final[Mapping[str, type[Event]]] = {event.kind: event for event in Event.__subclasses__()}

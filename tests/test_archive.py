@@ -15,6 +15,7 @@ from agent.events import (
     DtcSet,
     Event,
     LogChecked,
+    LogContinued,
     LogSealed,
     TailLost,
     VinRead,
@@ -248,8 +249,13 @@ def test_rt_09_tail_that_is_cut_off_is_the_first_thing_a_start_says(
                 f"DELETE FROM body WHERE no > {last - back}"
             )
         if back > 1:  # the seal over those is still there: it holds no more
-            with pytest.raises(LogCorruptError, match="seal 2 is over"):
-                run(cut)
+            aside = Path(shutil.copytree(cut, tmp_path / f"{back}-aside"))
+            first, second = run(aside)
+            assert isinstance(first, LogContinued)
+            assert "seal 2 is over" in first.reason
+            assert isinstance(second, LogChecked)
+            assert second.verdict == "new"
+            run_well(aside)
             with tampering(cut / "events.db") as connection:
                 connection.execute("DELETE FROM seal WHERE no = 2")
         found = lost(cut)
@@ -400,3 +406,19 @@ def test_floor_that_cannot_be_written_is_told_at_the_start(state: Path) -> None:
     (state / "floor").mkdir()
     with pytest.raises(StoreError, match="floor is not a regular file"):
         run(state)
+
+
+def test_what_holds_of_a_broken_log_is_salvaged_while_the_next_run_goes_on(
+    state: Path,
+) -> None:
+    before = end(state)
+    with tampering(state / "events.db") as connection:
+        connection.execute("UPDATE body SET data = x'00' WHERE no = (SELECT max(no) FROM body)")
+    run(state)
+    for _ in range(500):
+        if (state / "events.db.salvaged-1").exists():
+            break
+        run(state)
+    with LogReader.open(state / "events.db.salvaged-1") as reader:
+        assert reader.head().seq == before - 1
+    run_well(state)

@@ -211,20 +211,21 @@ def test_rt_70_a_held_range_is_not_erased_until_it_is_released(
     assert erased(parts) == 1
 
 
-def test_keys_of_pruned_events_go_with_the_time_around_them(
-    parts: Archive, clock: ManualClock
-) -> None:
-    for _ in range(5):
-        live(parts, clock, segments=1)
-    with LogReader.open(parts.state / "events.db") as log:
-        blocks = [log.block_with(event.seq) for event in of(parts, VinRead.kind)[1:3]]
-        parts.log.prune({no: nodes(log, no) for no in blocks})
+def test_keys_of_pruned_events_go_with_the_time_around_them(tmp_path: Path) -> None:
+    state, clock = tmp_path / "state", ManualClock(START_NS)
+    with archive(state, clock, wait=True) as parts:  # sealed at its end: before, nothing is pruned
+        for _ in range(5):
+            live(parts, clock, segments=1)
 
-    [run] = planned(parts, SEGMENT_NS, SEGMENT_NS).runs
-    erased(parts, SEGMENT_NS, SEGMENT_NS)
+    with archive(state, clock, wait=True) as parts:
+        with LogReader.open(state / "events.db") as log:
+            blocks = [log.block_with(event.seq) for event in of(parts, VinRead.kind)[1:3]]
+            parts.log.prune({no: nodes(log, no) for no in blocks})
+        [run] = planned(parts, SEGMENT_NS, SEGMENT_NS).runs
+        erased(parts, SEGMENT_NS, SEGMENT_NS)
 
     assert (run.first_segment, run.last_segment, run.events) == (1, 4, 2)
-    with closing(SegmentStore(parts.state / "keys" / "segments.db")) as store:
+    with closing(SegmentStore(state / "keys" / "segments.db")) as store:
         assert store.kept(Level.LV1) == [5]
 
 
@@ -306,7 +307,7 @@ def test_the_read_model_is_made_anew(parts: Archive, clock: ManualClock) -> None
 
     assert not list(parts.state.glob("readmodel.db*"))
     parts.receipts()
-    with closing(view(parts.state / "readmodel.db", clock).conn) as model:
+    with closing(view(parts.state / "readmodel.db", parts.clock)) as model:
         counted = model.execute("SELECT events FROM kind_count WHERE kind = 'erasure-done/1'")
         assert counted.fetchall() == [(1,)]
 

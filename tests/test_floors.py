@@ -20,6 +20,7 @@ ROOF = {
     "playback",
     "watchdog",
     "whereabouts",
+    "export",
     "cli",
     "__main__",
 }
@@ -34,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_THERE = {
     # two SQLite libraries in one process, on one file, break each other's locks
-    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader"},
+    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader", "eventstore/salvage"},
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
     "pkcs11": {"wallet/pkcs11"},  # optional: who has no token needs no library
+    "pyarrow": {"export/parquet"},  # optional: a car needs no Parquet
     "subprocess": {"wallet/tpmtools"},  # one place starts programs, and hands them secrets
     "time": {"clock"},  # time is a parameter
 }

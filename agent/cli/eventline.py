@@ -1,24 +1,16 @@
 """One event as a line: plain values for a program, words for a person."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from agent.archive import owners_view
-from agent.clock import SECOND
-from agent.errors import ErasedError, MalformedInputError, UsageError
-from agent.events import decode
+from agent.errors import UsageError
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
-from agent.privacy import Level, sealed
+from agent.export.seen import Open, opened, plain
 from agent.wallet.seal import Unsealer
-
-Open = Callable[[Level, str, bytes], bytes]
-"""(level, kind, sealed payload) -> payload. Raises SealError."""
 
 
 @contextmanager
@@ -33,33 +25,8 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
 
 
 def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
-    """Everything about an event; what is sealed or erased says so. Raises what `opener` does."""
-    line: dict[str, Any] = {
-        "seq": event.seq,
-        "kind": event.kind,
-        "level": int(event.level),
-        "t_ns": event.t_ns,
-        "time": datetime.fromtimestamp(event.t_ns // SECOND, UTC).isoformat(),
-        "boot": event.boot,
-    }
-    payload = event.payload
-    if sealed(event.level):
-        if opener is None:
-            return {**line, "sealed": True}
-        try:
-            payload = opener(event.level, event.kind, payload)
-        except ErasedError:
-            return {**line, "erased": True}
-    try:
-        fields = decode(event.kind, payload)
-    except MalformedInputError as error:
-        return {**line, "unknown": str(error)}
-    names = fields.__struct_fields__
-    found = msgspec.to_builtins(fields, builtin_types=(bytes,))
-    return {
-        **line,
-        **{n: v.hex() if isinstance(v, bytes) else v for n, v in zip(names, found, strict=True)},
-    }
+    """Everything about an event; what cannot be seen says so. Raises what `opener` does."""
+    return plain(opened(event, opener))
 
 
 def text(line: dict[str, Any]) -> str:

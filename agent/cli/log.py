@@ -1,6 +1,5 @@
 """`amo-agent log`: look at the event log and check that nobody changed it."""
 
-import json
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 
 from agent.cli.erase import erase
 from agent.cli.eventline import owners_eye, text, values
+from agent.cli.export import export
 from agent.cli.hold import hold, release
 from agent.cli.pick import picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
@@ -17,17 +17,18 @@ from agent.cli.show import STATE, log_file
 from agent.cli.state import command as state_
 from agent.cli.verify import command as verify
 from agent.eventstore.reader import LogReader
+from agent.export.seen import json_line
 
 
 @click.group(name="log")
 def command() -> None:
-    """Show, verify and erase the event log.
+    """Show, export, verify and erase the event log.
 
     Example: amo-agent log verify /var/lib/amo-agent
     """
 
 
-for _more in (state_, verify, prove, check_proof, erase, hold, release):
+for _more in (state_, verify, export, prove, check_proof, erase, hold, release):
     command.add_command(_more)
 
 
@@ -57,4 +58,4 @@ def show(
         open_sealed = opener.open if opener else None
         for event in islice(picked(log, state, wish, open_sealed), limit):
             line = values(event, open_sealed)
-            click.echo(json.dumps(line) if as_json else text(line))
+            click.echo(json_line(line) if as_json else text(line))

@@ -61,13 +61,6 @@ def log_file(state: Path) -> Path:
     return state / EVENTS if state.is_dir() else state
 
 
-def existing(state: Path) -> Path:
-    """A state directory with a log in it. Raises UsageError, where opening would make one."""
-    if not (state / EVENTS).exists():
-        raise UsageError(f"{state}: there is no log")
-    return state
-
-
 @contextmanager
 def bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function (done, total) that draws a progress bar, on a terminal alone."""

@@ -81,7 +81,7 @@ class Sealer:
         self._floor = floor_file
         with LogReader.open(events_db) as reader:
             last = sealed_end(reader)
-            self._tree, self._head = _resume(reader, last)
+            self._tree, self._head = resume(reader, last)
         self.seals = 0 if last is None else last.no
         self._prev = note.FIRST if last is None else sha3_512(note.encode(last)).digest()
 
@@ -153,7 +153,7 @@ class Sealer:
         return Seal(no, data, keys.mac(no, note.to_mac(data)), keys.sign(note.to_sign(data)))
 
 
-def _resume(reader: LogReader, last: Note | None) -> tuple[Tree, bytes]:
+def resume(reader: LogReader, last: Note | None) -> tuple[Tree, bytes]:
     """Tree and head of what the last seal covers, by its tiles and the leaves behind them.
 
     Raises LogCorruptError when that is not the tree that was sealed.

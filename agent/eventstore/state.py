@@ -6,6 +6,7 @@ holds it, however that process ends.
 
 import fcntl
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +20,16 @@ NEWBORN: Final = "events.db.new"
 """A log whose birth is not finished; it never held an event."""
 READMODEL: Final = "readmodel.db"
 FLOOR: Final = "floor"
-_DATABASES: Final = (EVENTS, NEWBORN, READMODEL)
-_SIDE_FILES: Final = ("", "-wal", "-shm", "-journal")
-ALLOWED: Final = {f"{name}{side}" for name in _DATABASES for side in _SIDE_FILES} | {
-    "keys",
-    FLOOR,
-    f"{FLOOR}.new",
-    "outbox",
-}
+BROKEN: Final = f"{EVENTS}.broken-"
+"""With a number: a log that could not be gone on with."""
+SALVAGED: Final = f"{EVENTS}.salvaged-"
+"""With the same number: a whole log of what still holds of it."""
+SIDES: Final = ("-wal", "-shm", "-journal")
+"""What SQLite puts beside a database."""
+_DATABASE: Final = rf"{EVENTS}(\.new|\.broken-\d+|\.salvaged-\d+(\.new)?)?|{READMODEL}"
+_OURS: Final = re.compile(
+    rf"({_DATABASE})({'|'.join(SIDES)})?|{FLOOR}(\.new|\.broken-\d+)?|keys|outbox"
+)
 
 
 class StateLock:
@@ -98,7 +101,7 @@ def _check(path: Path) -> None:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {_why(error)}") from error
     for name in names:
-        if name not in ALLOWED:
+        if not _OURS.fullmatch(name):
             raise UsageError(f"{path} belongs to something else: it holds {name!r}")
         if name.startswith(EVENTS):
             _check_file(path / name)

@@ -104,11 +104,11 @@ def verify(
     return verdict
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """The first thing that does not follow; the fold stands at the event before it."""
 
 
-class _Fold:
+class Fold:
     """The log as far as it holds: each block goes on where the one before it ended."""
 
     def __init__(self) -> None:
@@ -123,23 +123,23 @@ class _Fold:
         self.head = chain.genesis(log_id, note)
 
     def take(self, walked: Walked) -> None:
-        """Moves past a block. Raises _BrokenError."""
+        """Moves past a block. Raises BrokenError."""
         block = walked.block
         if block.no != self.blocks + 1:
-            raise _BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
+            raise BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
         if block.first_seq != self.seq + 1:
-            raise _BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
+            raise BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
         if block.head_before != self.head:
-            raise _BrokenError(f"block {block.no} does not follow the one before it")
+            raise BrokenError(f"block {block.no} does not follow the one before it")
         if walked.boots is not None:
             first, last = walked.boots
             if first < self._boot:
-                raise _BrokenError(f"boot {first} follows boot {self._boot}")
+                raise BrokenError(f"boot {first} follows boot {self._boot}")
             self._boot = last
         self.seq += walked.good
         self.head = walked.head
         if walked.bad:
-            raise _BrokenError(walked.bad)
+            raise BrokenError(walked.bad)
         self.blocks += 1
 
 
@@ -151,7 +151,7 @@ class _Verifier:
         self._beside = beside
         self._still = still
         self._alone = alone
-        self._fold = _Fold()
+        self._fold = Fold()
         self._seals: SealChecker | None = None
         self._bad_seq: int | None = None
 
@@ -189,7 +189,7 @@ class _Verifier:
         except BadSealError as error:
             self._bad_seq = error.seq
             return "tampered", str(error)
-        except (_BrokenError, LogCorruptError) as error:
+        except (BrokenError, LogCorruptError) as error:
             return "tampered", str(error)
         except StoreError as error:
             return "damaged", str(error)

@@ -209,6 +209,7 @@ def test_an_unusable_configuration_has_an_exit_code_of_its_own(cli: Cli, tmp_pat
         ["log"],
         ["log", "verify"],
         ["log", "show"],
+        ["log", "export"],
         ["report"],
         ["devnode"],
     ],
