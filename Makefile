@@ -29,6 +29,7 @@ bench: $(READY)
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.bsm
 	$(BIN)/python -m bench.lateness
+	$(BIN)/python -m bench.store --rows 200000
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil

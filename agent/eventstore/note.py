@@ -22,6 +22,7 @@ _AUTHENTIC: Final = b"amo-agent seal mac 1"
 _Id = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _Hash = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 _Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+_Ascii = Annotated[str, msgspec.Meta(pattern=r"^[\x00-\x7f]*\Z")]
 _Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _Number = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 _Counter = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -50,7 +51,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     boot: _Boot
     t: _Int64
     clock: ClockQuality
-    firmware: str
+    firmware: _Ascii
     image: _Id
     counter: _Counter | None
     custody: Literal["file", "pkcs11", "tpm"]

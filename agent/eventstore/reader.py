@@ -34,6 +34,8 @@ _BLOCK: Final = """SELECT no, first_seq, n, head_before, head_after, data, nodes
     FROM block LEFT JOIN body USING (no) LEFT JOIN pruned USING (no)"""
 _LAST: Final = f"{_BLOCK} ORDER BY no DESC LIMIT 1"
 _NEXT: Final = f"{_BLOCK} WHERE no >= ? ORDER BY no LIMIT 1"
+_STRAY: Final = """SELECT no FROM body WHERE no NOT IN (SELECT no FROM block) UNION ALL
+    SELECT no FROM pruned WHERE no NOT IN (SELECT no FROM block) LIMIT 1"""
 _SEALS: Final = "SELECT no, note, mac, signature FROM seal WHERE no >= ? ORDER BY no"
 _LAST_SEAL: Final = "SELECT no, note, mac, signature FROM seal ORDER BY no DESC LIMIT 1"
 
@@ -172,8 +174,14 @@ class LogReader:
             return int(self._connection.execute("SELECT max(no) FROM block").get or 0)
 
     def check_structure(self) -> None:
-        """Whether the pages of the file add up. Raises DamagedFileError."""
+        """Whether all that is there belongs to a block, and the pages of the file add up.
+
+        Raises LogCorruptError, DamagedFileError.
+        """
         with spoken_of(self._path):
+            stray = self._connection.execute(_STRAY).get
+            if stray is not None:
+                raise LogCorruptError(f"{self._path}: there is no block {stray} to its body")
             found = self._connection.execute("PRAGMA quick_check(1)").get
         if found != "ok":
             raise DamagedFileError(f"{self._path}: {' '.join(str(found).split())}")

@@ -114,7 +114,8 @@ class SealChecker:
             self.tree.add_nodes(walked.nodes, block.n)
         except MalformedInputError as error:
             raise BadSealError(block.first_seq, f"block {block.no}: {error}") from error
-        if self.tree.size % 2 and walked.nodes[-NODE_BYTES:] != block.head_after:
+        ends_with_leaf = self.tree.size % 2 or block.n == 1
+        if ends_with_leaf and walked.nodes[-NODE_BYTES:] != block.head_after:
             last = block.first_seq + block.n - 1
             raise BadSealError(last, f"block {block.no}: its last node is not its last hash")
 

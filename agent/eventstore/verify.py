@@ -196,7 +196,7 @@ class _Verifier:
         return "intact", "every event follows from the one before it"
 
     def _go(self, reader: LogReader, progress: Progress | None) -> None:
-        fold, total = self._fold, reader.last_block()
+        fold, total = self._fold, _last_block(reader)
         fold.begin(reader.log_id, reader.note)
         seals = SealChecker(reader, device=self._beside.device, keys=self._beside.keys)
         self._seals = seals
@@ -208,6 +208,14 @@ class _Verifier:
                     progress(fold.blocks, max(total, fold.blocks))
         seals.finish()
         reader.check_structure()
+
+
+def _last_block(reader: LogReader) -> int:
+    """Its number, as far as that can be read; if it cannot, the walk says where that is."""
+    try:
+        return reader.last_block()
+    except StoreError:
+        return 0
 
 
 @contextmanager

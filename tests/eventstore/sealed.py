@@ -7,8 +7,8 @@ from typing import Self
 from agent.clock import ManualClock
 from agent.events import LogSealed, encode
 from agent.eventstore.log import Draft
-from agent.eventstore.reader import LogReader
-from agent.eventstore.sealcheck import OwnersKeys, SealChecker
+from agent.eventstore.reader import LogReader, nobody_writes
+from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
 from agent.eventstore.sealer import Firmware, Sealer
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS, FLOOR
@@ -17,6 +17,7 @@ from agent.sealing import DeviceKeys
 from agent.wallet.keys import Keys, create_keys, load_keys
 from agent.wallet.sealkey import OwnersSealKeys, SealKey, load_roots
 from tests.eventstore.conftest import draft, fill
+from tests.eventstore.verifiers import INTACT, Found, Known, by_tool
 
 FIRMWARE = Firmware("1.2.3", bytes(range(32)))
 
@@ -77,7 +78,24 @@ def owners(state: Path, keys: Keys, log_id: bytes) -> OwnersSealKeys:
 def checked(
     state: Path, *, device: bytes | None = None, keys: OwnersKeys | None = None
 ) -> SealChecker:
-    """The checker behind a walk over the whole log. Raises BadSealError."""
+    """The checker behind a walk over the whole log. Raises BadSealError.
+
+    A log that nobody has open is shown to tools/verify_log.py too, which has to say the same.
+    """
+    if not nobody_writes(state / EVENTS):
+        return _checked(state, device, keys)
+    roots = keys._roots if isinstance(keys, OwnersSealKeys) else {}
+    expected = INTACT
+    try:
+        return _checked(state, device, keys)
+    except BadSealError as error:
+        expected = Found("tampered", error.seq)
+        raise
+    finally:
+        assert by_tool(state / EVENTS, Known(device=device or b"", roots=roots)) == expected
+
+
+def _checked(state: Path, device: bytes | None, keys: OwnersKeys | None) -> SealChecker:
     with LogReader.open(state / EVENTS) as reader:
         checker = SealChecker(reader, device=device, keys=keys)
         for block in reader.blocks():

@@ -1,22 +1,29 @@
 """A log of format 2, kept: what it says may never change."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from agent.eventstore import floor
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
-from agent.eventstore.verify import verify
+from agent.eventstore.verify import Beside, verify
 from tests.data import make_golden_log
-from tests.eventstore import second_reader
-from tests.eventstore.conftest import draft, tampering
+from tests.eventstore.conftest import draft
+from tests.eventstore.verifiers import Roots
+from tools import verify_log
 
 HEAD = (
     "e4c9c8eee144a78590ee38702a5ae0e45d22b2268fe384e4a24513cb34d6d240"
     "e6b951103409580072d9ab3e50c0f4720c80890914d004c584cd89382cca99ea"
 )
-GOLDEN = make_golden_log.GOLDEN
+SEALED_HEAD = (
+    "4b66fc91d0f2a95668f2db3f0ee6d0367ef0daecf5a8105416d1c939db51ad2c"
+    "05b6d6472da269cbcf8e9e4c35a0ff65fc9d4c9e77178e3b854fab5d0c587e09"
+)
+GOLDEN, SEALED = make_golden_log.GOLDEN, make_golden_log.SEALED
 
 
 def test_golden_log_verifies_with_its_head() -> None:
@@ -42,31 +49,54 @@ def test_golden_log_reads_as_it_was_written(tmp_path: Path) -> None:
             assert getattr(event, name) == getattr(given, name)
 
 
-def test_log_made_again_has_the_same_rows_and_the_same_head(tmp_path: Path) -> None:
+def test_logs_made_again_have_the_same_rows_and_the_same_head(tmp_path: Path) -> None:
     again = tmp_path / "again.db"
     make_golden_log.make(again)
     assert verify(again).head == HEAD
-    assert second_reader.read(again) == second_reader.read(GOLDEN)
+    assert content(again) == content(GOLDEN)
+    make_golden_log.make_sealed(again, tmp_path / "floor")
+    assert content(again) == content(SEALED)
+    assert (tmp_path / "floor").read_bytes() == make_golden_log.SEALED_FLOOR.read_bytes()
 
 
-def test_reader_written_from_the_format_page_agrees() -> None:
-    events, head = second_reader.read(GOLDEN)
-    assert head == HEAD
-    assert [event["seq"] for event in events] == list(range(1, 9))
-    assert [event["kind"] for event in events][:3] == ["agent-started/1", "signals-sampled/1", "x"]
-    assert events[3]["payload"] == bytes(range(256))
-    assert events[3]["t_ns"] == -(2**63)
+def content(path: Path) -> list[list[tuple[object, ...]]]:
+    """Every row of every table, a body as it is before it is compressed."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    connection.create_function("plain", 1, verify_log.decompressor())
+    tables = ("log", "block", "pruned", "tile", "seal")
+    try:
+        found = [connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables]
+        return [*found, connection.execute("SELECT no, plain(data) FROM body").fetchall()]
+    finally:
+        connection.close()
 
 
-def test_reader_written_from_the_format_page_refuses_what_the_verifier_refuses(
-    tmp_path: Path,
-) -> None:
-    copy = Path(shutil.copy(GOLDEN, tmp_path))
-    with tampering(copy) as connection:
-        connection.execute("UPDATE block SET n = 5 WHERE no = 2")
-    assert verify(copy).verdict == "tampered"
-    with pytest.raises(second_reader.Refused, match="block 2"):
-        second_reader.read(copy)
+@pytest.mark.parametrize(("log", "head"), [(GOLDEN, HEAD), (SEALED, SEALED_HEAD)])
+def test_verifier_written_from_the_format_pages_agrees(log: Path, head: str) -> None:
+    found = verify_log.judge(log)
+    assert (found["verdict"], found["head"]) == ("intact", head)
+
+
+def test_golden_seals_hold_with_device_keys_and_floor() -> None:
+    known = Beside(
+        floor.read(make_golden_log.SEALED_FLOOR),
+        make_golden_log.DEVICE.public,
+        Roots({1: make_golden_log.SEAL_ROOT}),
+    )
+    verdict = verify(SEALED, known)
+    assert (verdict.verdict, verdict.events, verdict.head) == ("intact", 604, SEALED_HEAD)
+    assert (verdict.seals, verdict.sealed, verdict.pinned) == (3, 602, True)
+
+
+def test_bytes_of_the_golden_events_are_those_of_the_format_page() -> None:
+    body = content(GOLDEN)[-1][1][1]
+    assert isinstance(body, bytes)
+    events = [event for _, event in verify_log.entries(body)]
+    third = events[2]
+    assert third[:1] == b"\x01"
+    assert third[1:17] == (4).to_bytes(8, "big") + (-(2**63)).to_bytes(8, "big", signed=True)
+    assert third[17:32] == b"\xff" * 8 + (1).to_bytes(4, "big") + bytes([1, 2, 255])
+    assert third[32:] == b"k" * 255 + bytes(range(256))
 
 
 def test_golden_log_can_be_continued(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.signature import signed_by
 from agent.eventstore.state import EVENTS, FLOOR
 from agent.eventstore.tree import node
-from agent.eventstore.walk import walk
+from tests.data import make_golden_log
 from tests.eventstore.conftest import body_of, draft, fill, put_body, rows, tampering
 from tests.eventstore.sealed import FIRMWARE, Car, checked, copied, driven, told
 
@@ -130,9 +130,7 @@ def test_sealer_goes_on_after_a_start(state: Path, sizes: tuple[int, ...]) -> No
 def test_sealer_goes_on_over_blocks_that_were_pruned(state: Path, pruned: tuple[int, ...]) -> None:
     driven(state, (200, 200, 200, 77))
     with Car(state) as car:
-        with LogReader.open(state / EVENTS) as reader:
-            nodes = {b.no: walk(b).nodes for b in reader.blocks() if b.no in pruned}
-        car.log.prune(nodes)
+        make_golden_log.prune(car.log, state / EVENTS, pruned[0], pruned[-1])
         car.sealer = car.new_sealer()
         car.drive(70, 200)
     assert checked(state, keys=car.owners()).seals == 2
