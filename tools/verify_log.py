@@ -337,8 +337,10 @@ class Walk:
             raise BrokenError(1, "the schema is not that of format 2")
         self.db.set_progress_handler(None, 0)
         rows = self.db.execute("SELECT id, log_id, note FROM log LIMIT 2").fetchall()
-        if [[*map(type, row)] for row in rows] != [[int, bytes, bytes]] or len(rows[0][1]) != 32:
+        if [[*map(type, row)] for row in rows] != [[int, bytes, bytes]]:
             raise BrokenError(1, "the log does not say which one it is")
+        if rows[0][0] != 1 or len(rows[0][1]) != 32:
+            raise BrokenError(1, "the log has no name of its own")
         self.log_id, self.head = rows[0][1], hashed(b"\x02", *rows[0][1:])
         self.at_floor = b"" if self.floor else self.head
 
@@ -372,7 +374,7 @@ class Walk:
                 if head[:4] != check:
                     raise ValueError("the bytes of the event are not those that were hashed")
                 self.event(event)
-                if len(leaves) == n:
+                if len(leaves) >= n:
                     raise ValueError(f"block {no} holds more than {n} events")
                 leaves.append(head)
                 self.push(0, head)

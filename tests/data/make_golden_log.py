@@ -11,7 +11,6 @@ from agent.clock import SECOND, ClockQuality, ManualClock
 from agent.events import AgentStarted, AgentStopped, BodiesPruned, DtcSet, SignalsSampled, encode
 from agent.eventstore.birth import NOTE, birth
 from agent.eventstore.log import Draft
-from agent.eventstore.note import next_key
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sealer import Firmware, Sealer
 from agent.eventstore.sqlite import SqliteLog
@@ -81,6 +80,11 @@ def make_sealed(events_db: Path, floor: Path) -> None:
             sealer.lay_floor(log.head())
         shutil.copyfile(state / EVENTS, events_db)
         shutil.copyfile(state / FLOOR, floor)
+
+
+def next_key(key: bytes) -> bytes:
+    """K(no + 1) from K(no)."""
+    return hmac.digest(key, b"amo-agent seal key 1", "sha3_512")[:32]
 
 
 class FixedKeys:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from agent.errors import UsageError
 from agent.eventstore import floor as floors
-from agent.eventstore import note
 from agent.eventstore.verify import Beside, verify
+from tests.data.make_golden_log import next_key
 from tools import verify_log
 
 
@@ -34,7 +34,7 @@ class Roots:
         begun = max(first for first in self.firsts if first <= no)
         key = self._roots[begun]
         for _ in range(no - begun):
-            key = note.next_key(key)
+            key = next_key(key)
         return hmac.digest(key, message, "sha3_512")
 
 
