@@ -37,8 +37,6 @@ FIELDS = {  # of the events that say something about the log itself
     b"log-checked/1": [str, str, int, int],
 }
 LOSSES = ("tail-lost", "key-lost")
-
-
 NO_KEYS: Mapping[int, bytes] = {}
 NO_FRAME = "the body is not one whole Zstandard frame of at most 64 MiB"
 
@@ -165,7 +163,7 @@ def signed(key: bytes, message: bytes, signature: bytes) -> bool:
     return bool(total[2]) and total[0] * pow(total[2], -2, P) % P % N == r
 
 
-# The note of a seal, and the payloads of the two kinds of events that are looked into
+# The note of a seal in CBOR, and in MessagePack the payloads that are looked into
 
 NOTE: dict[str, Any] = {  # in the order of canonical CBOR: length of bytes, or what is allowed
     "t": range(-(2**63), 2**63),
@@ -184,7 +182,6 @@ NOTE: dict[str, Any] = {  # in the order of canonical CBOR: length of bytes, or 
     "custody": ("file", "pkcs11", "tpm"),
     "firmware": str,
 }
-
 
 # of MessagePack: bytes of the number that follows a tag, and the tags with a length in it
 SIZES = dict(
@@ -460,11 +457,11 @@ class Walk:
                 note = read_note(row[1])
             except (ValueError, IndexError) as error:
                 raise BrokenError(self.size + 1, f"seal {due} is malformed") from error
-            counter = note["counter"]
+            counter, prev = note["counter"], self.digests[-1] if self.digests else bytes(64)
             self.hold(
                 (note["no"] == row[0] == due, "has not this number"),
                 (note["log"] == self.log_id, "is of another log"),
-                (note["prev"] == [bytes(64), *self.digests][-1], "does not follow the last one"),
+                (note["prev"] == prev, "does not follow the last one"),
                 (note["size"] >= self.size, "covers less than the one before"),
                 (note["boot"] >= self.sealed_boot, "is of an earlier boot"),
                 (counter is None or counter > self.counter, "has a counter that did not rise"),
@@ -617,7 +614,8 @@ def judge(
     except BrokenError as error:
         bad = error
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
             raise UnusableError(f"{path.name!r} cannot be read: {error}") from error
         bad = BrokenError(walk.seq + 1, str(error), "damaged")
     finally:
