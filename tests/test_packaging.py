@@ -40,8 +40,9 @@ def runtime_dependencies() -> set[str]:
 
 
 def optional_dependencies() -> set[str]:
+    """Those of the agent itself: the other two extras are for its tests and its benchmarks."""
     extras = settings()["options.extras_require"]
-    return {name for extra in extras if extra != "dev" for name in names(extras[extra])}
+    return {name for extra in extras.keys() - {"dev", "bench"} for name in names(extras[extra])}
 
 
 def imported_distributions() -> set[str]:
