@@ -14,9 +14,11 @@ from tests.eventstore.appender import say
 from tests.eventstore.conftest import draft
 from tests.eventstore.unkept import unkept
 
+CHECKPOINT = ("wal_autocheckpoint", 8)
+"""Pages; SQLite's own is 1,000."""
+
 
 def main(state: Path) -> None:
-    vars(sqlite)["_LIFE"] += (("wal_autocheckpoint", 8),)
     for _ in range(2):
         try:
             with SqliteLog.open(state, create=True) as log:
@@ -47,4 +49,5 @@ def seal(log: SqliteLog, state: Path) -> None:
 
 
 if __name__ == "__main__":
+    vars(sqlite)["_LIFE"] += (CHECKPOINT,)
     main(Path(sys.argv[1]))

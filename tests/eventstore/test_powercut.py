@@ -13,9 +13,11 @@ import apsw
 import pytest
 
 from agent.eventstore import birth, sqlite
+from agent.eventstore.state import EVENTS
 from tests.eventstore.disk import Model
 from tests.eventstore.lives import Life, lived, revived
 from tests.eventstore.powercut import CUTS
+from tests.eventstore.verifiers import INTACT, by_tool
 
 A_LIFE: Final = 100
 """Cuts of one recorded life; every fifth log that was cut goes on and is cut again meanwhile."""
@@ -65,7 +67,8 @@ def test_rt_35_a_power_cut_at_any_moment_loses_nothing_acknowledged(
             again = revived(life, position, files, place / "cut")
             if cut % 4 == 0:
                 [(later, left)] = again.cuts(model, moments(again, chance, 1))
-                revived(again, later, left, place / "cut again")
+                last = revived(again, later, left, place / "cut again")
+                assert by_tool(last.state / EVENTS) == INTACT
         except Exception as error:
             error.add_note(f"{model.value} life {number}, cut {cut}, after operation {position}")
             raise
