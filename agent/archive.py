@@ -10,10 +10,14 @@ from agent.clock import SECOND, Clock
 from agent.erase import Eraser
 from agent.errors import SealError, StoreError
 from agent.events import AgentStarted, AgentStopped, LogContinued, ParcelRegistered, decode
+from agent.eventstore.anchor import Anchor, last_anchor
+from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.recovery import open_log
+from agent.eventstore.reserve import Reserve
 from agent.eventstore.salvage import Salvager
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.state import EVENTS
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
 from agent.sealing import sealed
@@ -39,6 +43,7 @@ class Archive:
     journal: Journal
     unsealer: Unsealer
     eraser: Eraser
+    reserve: Reserve
 
     def receipts(self) -> list[ParcelRegistered]:
         """Of every parcel registered so far, in order."""
@@ -52,6 +57,11 @@ class Archive:
             assert isinstance(event, ParcelRegistered)
             found.append(event)
         return found
+
+    def anchor(self) -> Anchor | None:
+        """The last seal of the log; None while there is none. Raises StoreError."""
+        with LogReader.open(self.state / EVENTS) as reader:
+            return last_anchor(reader)
 
     def healthy(self) -> bool:
         """Whether commits go through; the supervisor restarts an agent of which this is false."""
@@ -76,7 +86,10 @@ def archive(
         segments = stack.enter_context(
             SegmentKeys(state / "keys" / SEGMENTS, keys.owner.public, clock)
         )
-        writer = LogWriter(log, clock, wait=wait)
+        reserve = Reserve(state)
+        if not wait:
+            reserve.make()
+        writer = LogWriter(log, clock, wait=wait, relief=reserve.free)
         stack.callback(writer.close)
         journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
         unsealer = Unsealer(keys.owner, segments.store, log.log_id)
@@ -87,7 +100,7 @@ def archive(
         journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
         try:
             eraser.resume()
-            yield Archive(state, clock, log, keys, writer, journal, unsealer, eraser)
+            yield Archive(state, clock, log, keys, writer, journal, unsealer, eraser, reserve)
         except BaseException as error:
             with suppress(StoreError):  # the first error is the one to report
                 journal.write(AgentStopped(type(error).__name__))

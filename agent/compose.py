@@ -15,11 +15,15 @@ from agent.bsm.identity import Identity
 from agent.bsm.message import VehicleDetails, VehicleSize
 from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
-from agent.clock import Clock
+from agent.clock import SECOND, Clock
 from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
 from agent.errors import ConfigError, StoreError, UsageError
+from agent.eventstore.ladder import Step
+from agent.eventstore.state import EVENTS
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
+from agent.files import used_percent
 from agent.installed import codec
+from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
@@ -30,6 +34,7 @@ from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.vin import VinFinder
 from agent.record import Recorder
+from agent.retain import Retainer, Storage
 from agent.service import Service, Source
 from agent.trade import Trade
 from agent.upload import Market, Uploader
@@ -38,6 +43,7 @@ from agent.v2x.udp import UdpRadio
 from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
 
+DAY_NS = 86_400 * SECOND
 SWITCH_S = 0.0005
 """Our choice: a twentieth of what a message may be late."""
 
@@ -184,7 +190,30 @@ def uploader(parts: Archive, market: Market) -> Uploader:
         key=parts.keys.owner,
         market=market,
         outbox=outbox(parts.state),
+        anchor=parts.anchor,
         receipts=parts.receipts(),
+    )
+
+
+def retainer(parts: Archive, storage: Storage, outward: Uploader, keep_days: float) -> Retainer:
+    return Retainer(
+        log=parts.log,
+        events_db=parts.state / EVENTS,
+        journal=parts.journal,
+        clock=parts.clock,
+        storage=storage,
+        keep_ns=int(keep_days * DAY_NS),
+        hurry=lambda: parts.writer.step >= Step.EARLY,
+        lost=outward.again,
+    )
+
+
+def narrowing(parts: Archive) -> Narrowing:
+    return Narrowing(
+        writer=parts.writer,
+        journal=parts.journal,
+        used=lambda: used_percent(parts.state),
+        reserve=parts.reserve,
     )
 
 

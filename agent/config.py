@@ -79,12 +79,14 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     storage: base address of the storage service
     levels:  privacy levels whose parcels are uploaded, always encrypted to the owner
     every_s: seconds between uploads
+    keep_days: how long what was uploaded and read back stays on this disk as well
     """
 
     rpc: Annotated[tuple[str, ...], Meta(min_length=1)]
     storage: str
     levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (Level.LV3,)
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
+    keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 30.0
 
 
 class KeysConfig(_Section, frozen=True, kw_only=True):

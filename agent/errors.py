@@ -7,6 +7,7 @@
      +-- MalformedInputError    count it and go on with the next input
      +-- StoreError             stop: nothing is recorded without the log
      |    +-- LogCorruptError   stop, and keep the file for diagnosis
+     |    +-- DiskFullError     go on when there is room; what does not fit is counted
      +-- HeldError              this must be kept; release the hold first
      +-- SealError              a key is missing or does not fit; nothing may leave the car
      |    +-- ErasedError       its key was destroyed; go on without it
@@ -51,6 +52,12 @@ class LogCorruptError(StoreError):
     """The log holds something it cannot have written: a gap, a wrong digest."""
 
     hint = "Keep the file; `amo-agent log verify` names the first bad sequence number."
+
+
+class DiskFullError(StoreError):
+    """There is no room on the disk, for now."""
+
+    hint = "Make room on the disk under the state directory."
 
 
 class SealError(AgentError):

@@ -150,6 +150,19 @@ class InputLost(Event, frozen=True, array_like=True):
     reason: str
 
 
+class DiskNarrowed(Event, frozen=True, array_like=True):
+    """The disk fills, or has room again: less is kept from now on, or more.
+
+    step: of eventstore.ladder.Step; percent: how full the disk is
+    """
+
+    kind: ClassVar[str] = "disk-narrowed/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    step: int
+    percent: float
+
+
 class InputOpened(Event, frozen=True, array_like=True):
     """A bus, log file, receiver or radio is being read from now on."""
 
@@ -176,6 +189,9 @@ class ParcelRegistered(Event, frozen=True, array_like=True):
     first_seq, last_seq: the range of this log it was built from; size_bytes: of the sealed body
     custody: the parcel's data key, wrapped for the owner
     root: multihash of the parcel's manifest; the next parcel of the level links to it
+    digest: SHA-256 of the sealed body
+    seal_no, seal_digest: the seal that was anchored with it, and the SHA3-512 of its note; 0 where
+                          the log had none
     """
 
     kind: ClassVar[str] = "parcel-registered/1"
@@ -190,6 +206,25 @@ class ParcelRegistered(Event, frozen=True, array_like=True):
     height: int
     custody: bytes
     root: bytes
+    digest: bytes = b""
+    seal_no: int = 0
+    seal_digest: bytes = b""
+
+
+class ParcelChecked(Event, frozen=True, array_like=True):
+    """A parcel was read back from where it is stored.
+
+    first_seq, last_seq: as in its receipt
+    equal: whether the body is the one that was sent; not so where it is gone
+    """
+
+    kind: ClassVar[str] = "parcel-checked/1"
+    level: ClassVar[Level] = Level.LV3
+    parcel_id: str
+    parcel_level: int
+    first_seq: int
+    last_seq: int
+    equal: bool
 
 
 class ConsentRequested(Event, frozen=True, array_like=True):

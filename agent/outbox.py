@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from agent.errors import StoreError
-from agent.files import replace
+from agent.files import replace, store_error
 from agent.privacy import Level
 
 OUTBOX_ID = "00" * 5
@@ -34,7 +34,7 @@ def put(outbox: Path, entry: Waiting) -> Path:
     try:
         replace(path, _ENCODER.encode(entry))
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
+        raise store_error(path, f"{path}: {error.strerror}") from error
     return path
 
 

@@ -17,7 +17,7 @@ from agent.bsm.plausible import verdict
 from agent.bsm.state import VehicleState
 from agent.bsm.truth import Truth
 from agent.clock import Clock
-from agent.errors import MalformedInputError
+from agent.errors import DiskFullError, MalformedInputError
 from agent.events import (
     BsmHeard,
     BsmMade,
@@ -48,6 +48,9 @@ class Sink(Protocol):
 
     def put(self, draft: Draft, *, urgent: bool = False) -> None: ...
 
+    def lose(self, error: DiskFullError) -> None:
+        """An event could not be made into a draft. Raises it where nothing may be lost."""
+
     def flush(self) -> None:
         """Return when everything put before is durable. Raises StoreError."""
 
@@ -67,8 +70,11 @@ class Journal:
         """
         level = event.level if level is None else level
         payload = encode(event)
-        if sealed(level):
-            payload = self._seal(level, event.kind, payload)
+        try:
+            payload = self._seal(level, event.kind, payload) if sealed(level) else payload
+        except DiskFullError as error:  # no room for the key: it is sealed or it is not kept
+            self._sink.lose(error)
+            return
         clock = self._clock
         t_ns = clock.now_ns() if t_ns is None else t_ns
         draft = Draft(event.kind, level, t_ns, clock.mono_ns(), clock.quality, payload)

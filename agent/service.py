@@ -16,7 +16,7 @@ import structlog
 from agent.bsm.ports import Radio
 from agent.bsm.schedule import Schedule
 from agent.clock import MS, SECOND, Clock
-from agent.errors import RemoteError, SealError, SourceLostError
+from agent.errors import DiskFullError, RemoteError, SealError, SourceLostError
 from agent.events import ClockStepped, InputClosed, InputOpened
 from agent.record import Journal, Recorder
 
@@ -217,7 +217,7 @@ class Service:
             await self._clock.sleep_until(self._clock.mono_ns() + int(every_s * SECOND))
             try:
                 await job()
-            except (RemoteError, SealError) as error:
+            except (RemoteError, SealError, DiskFullError) as error:
                 _log.warning("upload put off", reason=str(error))
 
 

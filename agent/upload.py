@@ -8,6 +8,7 @@ instead of a second parcel with the same content.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -25,11 +26,13 @@ from agent.events import (
     LogChecked,
     LogContinued,
     LogSealed,
+    ParcelChecked,
     ParcelRegistered,
     RangeHeld,
     RangeReleased,
     TailLost,
 )
+from agent.eventstore.anchor import Anchor
 from agent.eventstore.log import EventLog, Recorded
 from agent.outbox import OUTBOX_ID, Waiting, load, put
 from agent.parcel.chunk import build, open_parcel
@@ -49,6 +52,7 @@ NOT_IN_PARCELS = frozenset(
     event.kind
     for event in (
         ParcelRegistered,
+        ParcelChecked,
         ConsentRequested,
         ConsentGranted,
         ConsentRefused,
@@ -94,6 +98,7 @@ Open = Callable[[Level, str, bytes], bytes]
 class Uploader:
     """
     key:      the owner's key, which opens Lv1 and Lv2 and to which every parcel is wrapped
+    anchor:   the last seal of the log; None while there is none
     receipts: those of all uploads so far, in order
     """
 
@@ -106,6 +111,7 @@ class Uploader:
         key: Opener,
         market: Market,
         outbox: Path,
+        anchor: Callable[[], Anchor | None],
         receipts: Iterable[ParcelRegistered],
     ) -> None:
         self._log = log
@@ -114,37 +120,62 @@ class Uploader:
         self._key = key
         self._market = market
         self._outbox = outbox
+        self._anchor = anchor
+        self._lost: dict[str, ParcelRegistered] = {}
+        self._previous: dict[tuple[int, int], bytes | None] = {}
         self._through = dict.fromkeys(Level, 0)
         self._root: dict[Level, bytes | None] = dict.fromkeys(Level)
         for receipt in receipts:
             self._count(receipt)
+
+    def again(self, lost: Iterable[ParcelRegistered]) -> None:
+        """The bodies of these are lost: what is left of them is packed and sent once more."""
+        self._lost |= {receipt.parcel_id: receipt for receipt in lost}
 
     async def once(self, levels: Iterable[Level]) -> list[ParcelRegistered]:
         """Send everything of these levels that the log holds now. Raises RemoteError."""
         await asyncio.to_thread(self._journal.flush)
         head = self._log.head().seq
         done = [await self._send(path) for path in self._unsent()]
+        for name, receipt in list(self._lost.items()):
+            path = await asyncio.to_thread(self._pack_again, receipt)
+            if path is not None:
+                done.append(await self._send(path))
+            del self._lost[name]
         for level in levels:
             while self._through[level] < head:
-                path = await asyncio.to_thread(self._pack, level, head)
+                path = await asyncio.to_thread(self._pack_next, level, head)
                 if path is not None:
                     done.append(await self._send(path))
         return done
 
-    def _pack(self, level: Level, head: int) -> Path | None:
+    def _pack_next(self, level: Level, head: int) -> Path | None:
         """The next parcel of a level, in the outbox; None where the range holds none of it."""
         first = self._through[level] + 1
         rows, last = self._rows(level, first, head)
         if not rows:
             self._through[level] = last
             return None
+        return self._pack(level, rows, first, last, self._root[level])
+
+    def _pack_again(self, receipt: ParcelRegistered) -> Path | None:
+        """The parcel of a receipt anew, in the outbox; None where nothing of it is left here."""
+        level, first = Level(receipt.parcel_level), receipt.first_seq
+        rows, last = self._rows(level, first, receipt.last_seq)
+        if not rows:
+            return None
+        return self._pack(level, rows, first, last, self._previous[level, first])
+
+    def _pack(
+        self, level: Level, rows: list[Row], first: int, last: int, previous: bytes | None
+    ) -> Path:
         plain = build(
             rows,
             device=self._log.log_id,
             level=level,
             first_seq=first,
             last_seq=last,
-            previous=self._root[level],
+            previous=previous,
         )
         body, data_key = encrypt(plain, level=level, header=b"")
         key = wrap(data_key, self._key.public, parcel_id=OUTBOX_ID, level=level)
@@ -186,9 +217,8 @@ class Uploader:
             custody = wrap(data_key, self._key.public, parcel_id=parcel_id, level=level)
             return custody
 
-        head = self._log.head()
-        extra = {"amo-agent": 1, "level": int(level), "head_seq": head.seq, "head": head.hash.hex()}
-        answer = await self._market.register(entry.body, custody_for, extra)
+        anchor = await asyncio.to_thread(self._anchor)
+        answer = await self._market.register(entry.body, custody_for, self._extra(level, anchor))
         receipt = ParcelRegistered(
             answer.parcel_id,
             int(level),
@@ -199,11 +229,21 @@ class Uploader:
             answer.height,
             custody,
             entry.root,
+            sha256(entry.body).digest(),
+            *(anchor or (0, b"")),
         )
         self._journal.write(receipt)
         await asyncio.to_thread(self._journal.flush)
         self._sent(path, receipt)
         return receipt
+
+    def _extra(self, level: Level, anchor: Anchor | None) -> dict[str, object]:
+        """What everybody may read on the chain: it bears witness to the log so far."""
+        known: dict[str, object] = {"amo-agent": 1, "level": int(level)}
+        if anchor is None:
+            head = self._log.head()
+            return known | {"head_seq": head.seq, "head": head.hash.hex()}
+        return known | {"seal": anchor.no, "note": anchor.digest.hex()}
 
     def _unsent(self) -> list[Path]:
         """Bodies that a crash left behind, but those whose receipt is in the log already.
@@ -230,5 +270,8 @@ class Uploader:
 
     def _count(self, receipt: ParcelRegistered) -> None:
         level = Level(receipt.parcel_level)
-        self._through[level] = max(self._through[level], receipt.last_seq)
+        if receipt.last_seq <= self._through[level]:  # sent once more: later ones link to the first
+            return
+        self._previous[level, receipt.first_seq] = self._root[level]
+        self._through[level] = receipt.last_seq
         self._root[level] = receipt.root

@@ -8,7 +8,18 @@ AGENT = Path(__file__).parent.parent / "agent"
 GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
-GALLERY = {"record", "upload", "outbox", "trade", "service", "survey", "erase", "hold"}
+GALLERY = {
+    "record",
+    "narrow",
+    "retain",
+    "upload",
+    "outbox",
+    "trade",
+    "service",
+    "survey",
+    "erase",
+    "hold",
+}
 ROOF = {
     "config",
     "archive",

@@ -1,8 +1,10 @@
 """Outward: what is in the log goes up once, encrypted to the owner, and its receipt comes back."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,18 +14,28 @@ from agent.amo.market import Registered, Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
-from agent.clock import ManualClock, SystemClock
+from agent.clock import SECOND, ManualClock, SystemClock
 from agent.compose import trade, uploader
 from agent.errors import RemoteError
 from agent.events import ConsentGranted, DtcSet, ParcelRegistered, PositionFixed, decode
+from agent.eventstore.anchor import Anchor, anchored
+from agent.eventstore.reader import LogReader
 from agent.parcel.chunk import open_parcel
 from agent.privacy import Level
 from agent.wallet.address import address
 from agent.wallet.custody import unwrap
 from agent.wallet.envelope import decrypt
+from agent.wallet.segments import SEGMENT_NS
 from tests.conftest import START_NS
 
 FIX = PositionFixed(START_NS, 37.4, 127.1, None, None, None, None, None, None)
+
+
+ALLOWED_EXTRA = (
+    {"amo-agent", "level", "head_seq", "head"},
+    {"amo-agent", "level", "seal", "note"},
+)
+"""What stands on the chain for everybody to read: nothing else may."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +51,25 @@ class Shelf:
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.custody: dict[str, bytes] = {}
+        self.extras: list[dict[str, object]] = []
         self.away = False
 
     async def register(
         self, body: bytes, wrap: Callable[[str], bytes], extra: Mapping[str, object]
     ) -> Answer:
-        assert set(extra) == {"amo-agent", "level", "head_seq", "head"}
+        assert set(extra) in ALLOWED_EXTRA
+        self.extras.append(dict(extra))
         if self.away:
             raise RemoteError("nobody answers")
-        parcel_id = f"00000001{len(self.bodies):064X}"
-        known = [name for name, kept in self.bodies.items() if kept == body]
-        parcel_id = known[0] if known else parcel_id
+        parcel_id = f"00000001{sha256(body).hexdigest().upper()}"
         self.bodies[parcel_id] = body
         self.custody[parcel_id] = wrap(parcel_id)
         return Answer(parcel_id)
+
+    async def stored(self, parcel_id: str) -> bytes | None:
+        if self.away:
+            raise RemoteError("nobody answers")
+        return self.bodies.get(parcel_id)
 
     def opened(self, parts: Archive, receipt: ParcelRegistered) -> list[tuple[str, int]]:
         """(metric, records) of a parcel, opened with the owner's key."""
@@ -233,6 +250,86 @@ async def test_a_receipt_is_durable_before_the_body_leaves_the_outbox(parts: Arc
     assert receipt in kinds
 
 
+def sealed(parts: Archive, clock: ManualClock) -> Anchor:
+    """The anchor of the next seal, once it is made."""
+    before = parts.anchor()
+    clock.advance(60 * SECOND)
+    for _ in range(500):
+        found = parts.anchor()
+        if found is not None and found != before:
+            return found
+        threading.Event().wait(0.01)
+    raise AssertionError("no seal in 5 s")
+
+
+async def test_the_last_seal_is_anchored_with_a_parcel_and_kept_in_its_receipt(
+    parts: Archive, clock: ManualClock
+) -> None:
+    shelf = Shelf()
+    write_some(parts)
+    [before] = await uploader(parts, shelf).once([Level.LV3])
+    anchor = sealed(parts, clock)
+    parts.journal.write(DtcSet("P0A80", "7E8"))
+
+    [receipt] = await uploader(parts, shelf).once([Level.LV3])
+
+    assert (before.seal_no, before.seal_digest) == (0, b"")
+    assert set(shelf.extras[0]) == {"amo-agent", "level", "head_seq", "head"}
+    assert (receipt.seal_no, receipt.seal_digest) == anchor
+    assert shelf.extras[1] == {
+        "amo-agent": 1, "level": 3, "seal": anchor.no, "note": anchor.digest.hex()
+    }  # fmt: skip
+    with LogReader.open(parts.state / "events.db") as reader:
+        witnessed = anchored(reader, parts.receipts())
+        assert witnessed is not None
+        assert before.last_seq <= witnessed.seq < receipt.last_seq
+
+
+async def test_a_receipt_has_the_digest_of_the_body(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+    [receipt] = await uploader(parts, shelf).once([Level.LV3])
+    assert receipt.digest == sha256(shelf.bodies[receipt.parcel_id]).digest()
+
+
+async def test_rt_86_a_lost_body_is_sent_once_more_and_the_links_stay(parts: Archive) -> None:
+    shelf = Shelf()
+    outward = uploader(parts, shelf)
+    receipts = []
+    for code in ("P0301", "P0302", "P0303"):
+        parts.journal.write(DtcSet(code, "7E8"))
+        receipts += await outward.once([Level.LV3])
+    gone = receipts[1]
+    del shelf.bodies[gone.parcel_id]
+
+    outward.again([gone])
+    [anew] = await outward.once([Level.LV3])
+
+    assert (anew.first_seq, anew.last_seq, anew.root) == (gone.first_seq, gone.last_seq, gone.root)
+    assert shelf.opened(parts, anew) == [("dtc-set/1", 1)]
+    assert await outward.once([Level.LV3]) == []
+    parts.journal.write(DtcSet("P0304", "7E8"))
+    [later] = await uploader(parts, shelf).once([Level.LV3])
+    manifest = open_parcel(decrypt(shelf.bodies[later.parcel_id], _key(parts, later))).manifest
+    assert (later.first_seq, manifest.previous) == (receipts[2].last_seq + 1, receipts[2].root)
+
+
+async def test_a_lost_body_of_which_nothing_is_left_is_not_sent(
+    parts: Archive, clock: ManualClock
+) -> None:
+    shelf = Shelf()
+    outward = uploader(parts, shelf)
+    parts.journal.write(FIX)
+    [gone] = await outward.once([Level.LV2])
+    clock.advance(SEGMENT_NS)
+    parts.eraser.carry_out(
+        parts.eraser.plan(Level.LV2, 0, 2 * START_NS, lambda _done, _total: None), "owner"
+    )
+
+    outward.again([gone])
+    assert await outward.once([Level.LV2]) == []
+
+
 @pytest.fixture
 async def market(parts: Archive) -> AsyncIterator[tuple[Seller, RpcClient]]:
     """The real far side: a node and a storage service on loopback."""
@@ -260,6 +357,19 @@ async def test_a_parcel_stands_on_the_chain_under_its_owner(
     assert record is not None
     assert record["owner"] == address(parts.keys.account.public)
     assert record["custody"] == receipt.custody.hex().upper()
+
+
+async def test_what_is_stored_is_given_back_as_it_is_or_not_at_all(
+    parts: Archive, market: tuple[Seller, RpcClient]
+) -> None:
+    seller, _ = market
+    write_some(parts)
+    [receipt] = await uploader(parts, seller).once([Level.LV3])
+
+    body = await seller.stored(receipt.parcel_id)
+    assert body is not None
+    assert sha256(body).digest() == receipt.digest
+    assert await seller.stored(receipt.parcel_id[:8] + "0" * 64) is None
 
 
 async def test_a_parcel_nobody_asked_for_has_no_requests(

@@ -14,7 +14,7 @@ from agent.amo.codes import ResultCode, text_of
 from agent.amo.jsonrpc import Reply
 from agent.amo.p256 import address_of
 from agent.amo.rpc import Receipt, RpcClient
-from agent.amo.storage import StorageClient
+from agent.amo.storage import GONE, StorageClient
 from agent.amo.transaction import Signer
 from agent.errors import RefusedError, RemoteError
 
@@ -66,6 +66,15 @@ class Seller:
         asked = payload.register(parcel, wrap(parcel), extra=extra)
         receipt = await self._send("register", asked)
         return Registered(parcel, receipt.hash, receipt.height)
+
+    async def stored(self, parcel_id: str) -> bytes | None:
+        """The body as it is stored now, whatever it is; None where it is gone."""
+        try:
+            return await self._storage.stored(parcel_id, self._signer)
+        except RefusedError as error:
+            if error.code in GONE:
+                return None
+            raise
 
     async def requests(self, parcel_id: str) -> list[PendingRequest]:
         """Requests that wait for the owner's answer; none where the chain has no parcel."""

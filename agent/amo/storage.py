@@ -7,6 +7,7 @@ with status 200. Neither form proves who it talks to, so bodies go up encrypted,
 comes back is checked.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final, Self
 
+import msgspec
 from aiohttp import ClientSession, FormData
 
 from agent.amo.chain import line
@@ -33,8 +35,20 @@ _NAME_OF_N: Final = "AMO Storage API"
 _PARCEL_ID: Final = re.compile(r"[0-9A-Fa-f]{72}")
 _OK, _NO_CONTENT = 200, 204
 _BAD_REQUEST, _NOT_FOUND, _CONFLICT, _GONE = 400, 404, 409, 410
+GONE: Final = frozenset({_NOT_FOUND, _GONE})
+"""HTTP statuses that say a parcel is not there."""
 _SERVER_ERROR: Final = 500
 _USED_UP: Final = "Token does not exist"
+
+
+class _Held(msgspec.Struct):
+    """An answer with a body of megabytes, which a careful reader would stop everything else for."""
+
+    id: str
+    data: str
+
+
+_HELD: Final = msgspec.json.Decoder(_Held)
 
 
 class Form(Enum):
@@ -100,16 +114,19 @@ class StorageClient:
         In form R it is checked against the id; in form N the id covers metadata that the
         service rewrites, so the reader has to know the body by other means.
         """
+        parcel = parcel_of(parcel_id)
+        body = await self.stored(parcel, signer)
+        if await self.form() is Form.R and _digest(body) != parcel[8:]:
+            raise RemoteError(f"{self._endpoint}: body of {parcel} does not fit its id")
+        return body
+
+    async def stored(self, parcel_id: str, signer: Signer) -> bytes:
+        """As `download`, but unchecked. Raises RefusedError with one of GONE where it is gone."""
         parcel, form = parcel_of(parcel_id), await self.form()
         headers = await self._signed(signer, {"name": "download", "id": parcel})
         path = f"parcels/download/{parcel}" if form is Form.N else f"parcels/{parcel}"
-        reply = self._read(await self._http.send("GET", f"{self._api}/{path}", headers=headers))
-        if reply.at("id").text().upper() != parcel:
-            raise RemoteError(f"{self._endpoint}: malformed answer: it is about another parcel")
-        body = self._body(reply.at("data").text(), form)
-        if form is Form.R and _digest(body) != parcel[8:]:
-            raise RemoteError(f"{self._endpoint}: body of {parcel} does not fit its id")
-        return body
+        answer = await self._http.send("GET", f"{self._api}/{path}", headers=headers)
+        return await asyncio.to_thread(self._held_in, answer, parcel, form)  # it may be large
 
     async def remove(self, parcel_id: str, signer: Signer) -> bool:
         """Whether it was there; it is not there now."""
@@ -178,6 +195,17 @@ class StorageClient:
             return signed_headers(token, signer, operation)
         except MalformedInputError as error:
             raise RemoteError(f"{self._endpoint}: {error}") from error
+
+    def _held_in(self, answer: Answer, parcel: str, form: Form) -> bytes:
+        """The body in an answer to a download."""
+        try:
+            held = _HELD.decode(answer.body if answer.status == _OK else b"")
+        except msgspec.DecodeError:  # an error, or no answer at all
+            reply = self._read(answer)
+            held = _Held(reply.at("id").text(), reply.at("data").text())
+        if held.id.upper() != parcel:
+            raise RemoteError(f"{self._endpoint}: malformed answer: it is about another parcel")
+        return self._body(held.data, form)
 
     def _read(self, answer: Answer) -> Reply:
         """The answer's object, where it is no error; an error may come with status 200."""

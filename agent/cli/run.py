@@ -8,19 +8,31 @@ from pathlib import Path
 import click
 import structlog
 
+from agent import narrow
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
-from agent.compose import configured, device_key, radio, steady, uploader
+from agent.compose import (
+    configured,
+    device_key,
+    narrowing,
+    radio,
+    retainer,
+    steady,
+    uploader,
+)
 from agent.config import Config, UploadConfig, load_config
 from agent.errors import ConfigError, UsageError
 from agent.privacy import Level
 from agent.service import Service
 
 _log = structlog.get_logger()
+
+RETAIN_S = 60.0
+"""Between two looks whether retention is due; what may go is then looked for once an hour."""
 
 
 @click.command()
@@ -54,6 +66,7 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
             raise ConfigError(f"{path}: {error}") from error
         if not parts.keys.protected:
             _log.warning("the key files are not protected by a passphrase", state=config.state)
+        service.every(narrow.EVERY_S, narrowing(parts).once)
         if config.upload is not None:
             await _upload(config.upload, parts, service, stack)
         steady()
@@ -66,6 +79,8 @@ async def _upload(
     """Parcels of the configured levels, now and then, for as long as the service runs."""
     rpc = await stack.enter_async_context(RpcClient(config.rpc, clock=parts.clock))
     storage = await stack.enter_async_context(StorageClient(config.storage))
-    outward = uploader(parts, Seller(rpc, storage, parts.keys.account))
+    seller = Seller(rpc, storage, parts.keys.account)
+    outward = uploader(parts, seller)
     levels = [Level(level) for level in config.levels]
     service.every(config.every_s, lambda: outward.once(levels))
+    service.every(RETAIN_S, retainer(parts, seller, outward, config.keep_days).once)

@@ -16,7 +16,7 @@ import msgspec
 
 from agent.errors import MalformedInputError, StoreError
 from agent.eventstore.log import Head
-from agent.files import replace
+from agent.files import replace, store_error
 
 RECORD_BYTES: Final = 512
 
@@ -111,7 +111,7 @@ def _make(path: Path, content: bytes) -> None:
     try:
         replace(path.resolve(), content)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+        raise store_error(path, f"{path} cannot be written: {error.strerror}") from error
 
 
 def _overwrite(path: Path, record: bytes, at: int) -> None:
@@ -124,4 +124,4 @@ def _overwrite(path: Path, record: bytes, at: int) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+        raise store_error(path, f"{path} cannot be written: {error.strerror}") from error

@@ -87,6 +87,13 @@ class EventLog(EventReader, Protocol):
     def append(self, drafts: Sequence[Draft]) -> int:
         """The sequence number of the first; the others follow it. All or none, durable on return.
 
-        Raises StoreError; then none of them counts as recorded. Nothing to append, more than
+        Raises StoreError; then none of them counts as recorded, and DiskFullError where it may be
+        tried again later. Nothing to append, more than
         65,535 drafts, or a draft that has no stored form is a ValueError.
+        """
+
+    def recover(self) -> Head:
+        """The end of the log as the disk has it, also after an append that raised.
+
+        Such a block may be on disk after all, whole. Raises StoreError.
         """

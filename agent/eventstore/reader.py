@@ -16,10 +16,11 @@ from typing import Any, Final, Self
 import apsw
 import msgspec
 
-from agent.errors import LogCorruptError, MalformedInputError, StoreError, UsageError
+from agent.errors import LogCorruptError, MalformedInputError, UsageError
 from agent.eventstore import chain
 from agent.eventstore.log import Head, Recorded
 from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
+from agent.files import store_error
 
 BUSY_MS: Final = 2_000
 LOWEST: Final = -(2**63)
@@ -36,6 +37,7 @@ _LAST: Final = f"{_BLOCK} ORDER BY no DESC LIMIT 1"
 _NEXT: Final = f"{_BLOCK} WHERE no >= ? ORDER BY no LIMIT 1"
 _STRAY: Final = """SELECT no FROM body WHERE no NOT IN (SELECT no FROM block) UNION ALL
     SELECT no FROM pruned WHERE no NOT IN (SELECT no FROM block) LIMIT 1"""
+_NEXT_BODY: Final = "SELECT no FROM body WHERE no >= ? ORDER BY no LIMIT 1"
 _SEALS: Final = "SELECT no, note, mac, signature FROM seal WHERE no >= ? ORDER BY no"
 _LAST_SEAL: Final = "SELECT no, note, mac, signature FROM seal ORDER BY no DESC LIMIT 1"
 
@@ -148,6 +150,17 @@ class LogReader:
                 raise LogCorruptError(f"{self._path}: block {block.no} stands where {no} should")
             yield block
             no = block.no + 1
+
+    def bodies(self, first: int = 1) -> Iterator[int]:
+        """Numbers of the blocks from `first` on that have their body, in order."""
+        no: int | None = first
+        while True:
+            with spoken_of(self._path):
+                no = self._connection.execute(_NEXT_BODY, (no,)).get
+            if no is None:
+                return
+            yield no
+            no += 1
 
     def seals(self, first: int = LOWEST) -> Iterator[Seal]:
         """From number `first`, in order."""
@@ -334,4 +347,4 @@ def spoken_of(path: Path) -> Iterator[None]:
     except (apsw.CorruptError, apsw.TooBigError, UnicodeDecodeError) as error:
         raise DamagedFileError(f"{path}: {error}") from error
     except apsw.Error as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
+        raise store_error(path, f"{path} cannot be read: {error}") from error

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from agent.clock import SECOND, Clock
-from agent.errors import AgentError, StoreError
+from agent.errors import AgentError, DiskFullError, StoreError
 
 EVERY_NS: Final = 60 * SECOND
 IDLE_WAIT_S: Final = 0.1
@@ -36,7 +37,8 @@ class SealThread:
                 now_ns = self._clock.mono_ns()
                 if now_ns >= due_ns:
                     due_ns = now_ns + EVERY_NS
-                    self._seal()
+                    with suppress(DiskFullError):  # the next one covers what this one would
+                        self._seal()
         except StoreError as error:
             self._fail(error)
         except AgentError as error:

@@ -21,6 +21,7 @@ from agent.eventstore.birth import NOTE, birth, set_pragma
 from agent.eventstore.log import Draft, Head, Recorded
 from agent.eventstore.reader import BUSY_MS, LogReader, Seal, Tail, harden
 from agent.eventstore.state import EVENTS, StateLock, lock_state
+from agent.files import store_error
 
 _FULL: Final = 2
 _LIFE: Final = (
@@ -130,6 +131,11 @@ class SqliteLog:
     def head(self) -> Head:
         return self._head
 
+    def recover(self) -> Head:
+        with self._mutex:
+            self._connected()
+            return self._head
+
     def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
         """See EventReader; on a connection of its own, so from any thread."""
         with LogReader.open(self._path) as reader:
@@ -168,7 +174,7 @@ class SqliteLog:
                 f"{self._path} was changed by another program: {error}"
             ) from error
         except apsw.Error as error:
-            raise StoreError(f"{self._path}: {what} not written: {error}") from error
+            raise store_error(self._path, f"{self._path}: {what} not written: {error}") from error
         finally:
             if not done:
                 self._disconnect()
@@ -208,7 +214,7 @@ def _connect(path: Path) -> apsw.Connection:
     try:
         connection = apsw.Connection(f"{path.as_uri()}?psow=0", flags=flags)
     except apsw.Error as error:
-        raise StoreError(f"{path} cannot be opened for writing: {error}") from error
+        raise store_error(path, f"{path} cannot be opened for writing: {error}") from error
     try:
         connection.set_busy_timeout(BUSY_MS)
         harden(connection)
@@ -221,7 +227,7 @@ def _connect(path: Path) -> apsw.Connection:
         _close(connection)
         if isinstance(error, AgentError):
             raise
-        raise StoreError(f"{path} cannot be opened for writing: {error}") from error
+        raise store_error(path, f"{path} cannot be opened for writing: {error}") from error
     return connection
 
 

@@ -20,6 +20,7 @@ NEWBORN: Final = "events.db.new"
 """A log whose birth is not finished; it never held an event."""
 READMODEL: Final = "readmodel.db"
 FLOOR: Final = "floor"
+RESERVE: Final = "reserve"
 BROKEN: Final = f"{EVENTS}.broken-"
 """With a number: a log that could not be gone on with."""
 SALVAGED: Final = f"{EVENTS}.salvaged-"
@@ -28,7 +29,7 @@ SIDES: Final = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database."""
 _DATABASE: Final = rf"{EVENTS}(\.new|\.broken-\d+|\.salvaged-\d+(\.new)?)?|{READMODEL}"
 _OURS: Final = re.compile(
-    rf"({_DATABASE})({'|'.join(SIDES)})?|{FLOOR}(\.new|\.broken-\d+)?|keys|outbox"
+    rf"({_DATABASE})({'|'.join(SIDES)})?|{FLOOR}(\.new|\.broken-\d+)?|keys|outbox|{RESERVE}"
     r"|\.keys-unfinished"  # the power failed while keys were made
 )
 

@@ -20,6 +20,7 @@ from agent.errors import LogCorruptError, StoreError
 from agent.eventstore import chain
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.floor import Floor
+from agent.eventstore.prunecheck import PruneChecker
 from agent.eventstore.reader import (
     LOWEST,
     DamagedFileError,
@@ -199,14 +200,16 @@ class _Verifier:
         fold, total = self._fold, _last_block(reader)
         fold.begin(reader.log_id, reader.note)
         seals = SealChecker(reader, device=self._beside.device, keys=self._beside.keys)
-        self._seals = seals
+        self._seals, pruned = seals, PruneChecker(reader)
         with _walks(reader, self._path, total, still=self._still, alone=self._alone) as walks:
             for walked in walks:
                 fold.take(walked)
                 seals.take(walked)
+                pruned.take(walked)
                 if progress is not None:
                     progress(fold.blocks, max(total, fold.blocks))
         seals.finish()
+        pruned.finish(seals.sealed)
         reader.check_structure()
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from agent.clock import SECOND, Clock
-from agent.errors import ErasedError, SealError
-from agent.files import sync_directory
+from agent.errors import AgentError, DiskFullError, ErasedError, SealError
+from agent.files import store_error, sync_directory
 from agent.privacy import Level
 from agent.wallet.curve import load_public
 from agent.wallet.custody import KEY_BYTES, wrap_segment
@@ -36,7 +36,10 @@ CREATE TABLE segment_key(
 
 
 class SegmentStore:
-    """The file of wrapped keys. Each change is on disk when its call returns."""
+    """The file of wrapped keys. Each change is on disk when its call returns.
+
+    On a full disk every method raises DiskFullError.
+    """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Raises SealError when the file is not such a store, or is missing and not created."""
@@ -55,7 +58,7 @@ class SegmentStore:
             raise SealError(f"{path}: {error}") from error
         try:
             self._prepare()
-        except SealError:
+        except AgentError:
             self.close()
             raise
 
@@ -134,7 +137,9 @@ class SegmentStore:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise SealError(f"{self._path}: {error}") from error
+            message = f"{self._path}: {error}"
+            full = store_error(self._path, message)
+            raise (full if isinstance(full, DiskFullError) else SealError(message)) from error
 
 
 class SegmentKeys:

@@ -2,25 +2,24 @@
 
 import random
 import shutil
-import struct
 from collections.abc import Iterator, Mapping
-from hashlib import sha3_512
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from agent.clock import ClockQuality
-from agent.events import BodiesPruned, DtcSet, Event, InputLost, encode
+from agent.events import DtcSet, Event, InputLost, encode
 from agent.eventstore import chain, floor
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader, Seal
 from agent.eventstore.readmodel import ReadModel
+from agent.eventstore.retention import Going
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS, FLOOR
-from agent.eventstore.tree import nodes_of
 from agent.eventstore.verify import verify
+from agent.eventstore.walk import walk
 from tests.eventstore.disk import Disk, Model, Resized, Written, laid_out
 from tests.eventstore.powercut import Recorder, recording
 from tests.eventstore.unkept import unkept
@@ -91,14 +90,10 @@ class Life:
     def prune(self, log: SqliteLog, numbers: range) -> None:
         with LogReader.open(self.state / EVENTS) as reader:
             blocks = [block for block in reader.blocks() if block.no in numbers]
-        nodes, digest = {}, sha3_512()
-        for b in blocks:
-            nodes[b.no] = nodes_of(b.first_seq - 1, chain.hashes(b.body or b"", b.head_before))
-            digest.update(struct.pack(">QQI", b.no, b.first_seq, b.n))
-            digest.update(b.head_before + b.head_after + nodes[b.no])
-        self.hand_over(log, [_stored(BodiesPruned(numbers[0], numbers[-1], digest.digest()))])
+        going = Going.of([walk(block) for block in blocks])
+        self.hand_over(log, [_stored(going.event)])
         self.tell(phase="prune")
-        log.prune(nodes)
+        log.prune(going.nodes)
         self.tell(phase="append", pruned=frozenset(numbers))
 
     def close(self, log: SqliteLog) -> None:

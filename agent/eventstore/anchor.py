@@ -1,0 +1,85 @@
+"""Seals that AMO bears witness to. A parcel is registered with the last seal of its log.
+
+What stands on the chain of AMO was true when its block was made, whoever has the device now: a log
+that lacks the seal, or has another one of that number, was cut or written anew.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha3_512
+from typing import Final, NamedTuple, Self
+
+from agent.errors import LogCorruptError, MalformedInputError, UsageError
+from agent.events import ParcelRegistered
+from agent.eventstore import note
+from agent.eventstore.reader import LogReader
+
+DIGEST_BYTES: Final = 64
+
+
+class Anchor(NamedTuple):
+    """no: of a seal; digest: SHA3-512 of its note."""
+
+    no: int
+    digest: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Of "NO:DIGEST", the digest as 128 hexadecimal digits. Raises UsageError."""
+        no, _, digits = text.partition(":")
+        try:
+            anchor = cls(int(no), bytes.fromhex(digits))
+        except ValueError:
+            anchor = cls(0, b"")
+        if anchor.no < 1 or len(anchor.digest) != DIGEST_BYTES:
+            raise UsageError(f"{text[:160]!r} is no anchor: NO:DIGEST with 128 hexadecimal digits")
+        return anchor
+
+    def __str__(self) -> str:
+        return f"{self.no}:{self.digest.hex()}"
+
+
+class Witnessed(NamedTuple):
+    """seq: the last event that AMO bears witness to; receipt: of the parcel with the anchor."""
+
+    seq: int
+    receipt: ParcelRegistered
+
+
+def last_anchor(reader: LogReader) -> Anchor | None:
+    """Of the last seal; None where there is none."""
+    seal = reader.last_seal()
+    return None if seal is None else Anchor(seal.no, sha3_512(seal.note).digest())
+
+
+def fault(reader: LogReader, anchor: Anchor) -> str:
+    """What an anchor tells against a log; empty where it tells nothing.
+
+    The seals themselves are checked elsewhere (sealcheck.py): this is all that an anchor adds.
+    Raises StoreError.
+    """
+    seal = next(reader.seals(anchor.no), None)
+    if seal is None or seal.no != anchor.no:
+        last = reader.last_seal()
+        there = 0 if last is None else last.no
+        return f"seal {anchor.no} is anchored, and the log has {there} seals: its tail was cut off"
+    if sha3_512(seal.note).digest() != anchor.digest:
+        return f"seal {anchor.no} is not the one that was anchored: the log was written anew"
+    return ""
+
+
+def anchored(reader: LogReader, receipts: Iterable[ParcelRegistered]) -> Witnessed | None:
+    """How far AMO bears witness to a log, as its receipts say; None where they do not.
+
+    That the transaction of the receipt stands in its block, only the chain of AMO can tell.
+    Raises LogCorruptError for a receipt whose anchor is not of this log, StoreError.
+    """
+    last = max(receipts, key=lambda receipt: receipt.seal_no, default=None)
+    if last is None or not last.seal_no:
+        return None
+    told = fault(reader, Anchor(last.seal_no, last.seal_digest))
+    if told:
+        raise LogCorruptError(f"parcel {last.parcel_id}: {told}")
+    try:
+        return Witnessed(note.decode(next(reader.seals(last.seal_no)).note).size, last)
+    except MalformedInputError as error:
+        raise LogCorruptError(f"seal {last.seal_no}: {error}") from error
