@@ -1,6 +1,7 @@
 """tools/verify_log.py by itself: Python alone is enough, and no file makes it fall over."""
 
 import ctypes
+import itertools
 import json
 import random
 import re
@@ -11,6 +12,8 @@ from hashlib import sha3_256
 from pathlib import Path
 
 import apsw
+import cbor2
+import msgspec
 import pytest
 import zstandard
 
@@ -196,6 +199,32 @@ def test_rt_30_note_in_other_bytes_is_refused_by_both_decoders(sealed: Path) -> 
     tries += [flipped(raw, at) for at in rng.sample(range(len(raw)), 200)]
     for data in tries:
         assert bool(verify_log.read_note(data)) == (decoded(data) is not None), data
+
+
+def test_numbers_and_texts_of_a_note_are_read_in_every_length(sealed: Path) -> None:
+    with apsw.Connection(str(sealed)) as connection:
+        said = note.decode(connection.execute("SELECT note FROM seal WHERE no = 2").get)
+    connection.close()
+    edges = {edge + near for edge in (0, 24, 2**8, 2**16, 2**32, 2**63) for near in (-1, 0, 1)}
+    tried = 0
+    for value, name in itertools.product(edges, ("no", "size", "boot", "t", "counter", "clock")):
+        for number in (value, -value) if name == "t" else (value,):
+            if not -(2**63) <= number < 2**64:
+                continue
+            data = cbor2.dumps(_fields(said) | {name: number}, canonical=True)
+            fits = decoded(data) is not None
+            assert bool(verify_log.read_note(data)) == fits, (name, number)
+            assert not fits or verify_log.read_note(data).get(name, number) == number
+            tried += fits
+    for length in (0, 23, 24, 255, 256, 3000, 4000):
+        data = cbor2.dumps(_fields(said) | {"firmware": "x" * length}, canonical=True)
+        assert bool(verify_log.read_note(data)) == (decoded(data) is not None), length
+    assert verify_log.read_note(note.encode(msgspec.structs.replace(said, counter=None)))
+    assert tried > 60
+
+
+def _fields(said: note.Note) -> dict[str, object]:
+    return {name: getattr(said, name) for name in said.__struct_fields__}
 
 
 def decoded(data: bytes) -> note.Note | None:

@@ -3,7 +3,8 @@
     python3 verify_log.py events.db [--floor FILE] [--device HEX] [--json]
 
 Written from docs/formats/log.md and docs/formats/seal.md alone; no code is shared with the agent.
-The MACs of the seals, whose keys the owner alone has, are left to the agent's own verifier.
+The MACs of the seals and the form of `log-checked/1`, which is said for them, are not looked at:
+only the owner has their keys, and the agent a verifier for that.
 Exit code: 0 the log holds, 1 it does not, 2 nothing can be said. What no seal covers is as good
 as whoever had the file; what was cut off behind the last seal, only a floor can tell.
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 MAX_BODY = 64 * 1024 * 1024
 SCHEMA = "fffce16e872d3c4d6be99023563e315bfd4f9ecfda110610ae63fd8273a88b22"
+EVENT, ENTRY = struct.Struct(">BQqQIBBB"), struct.Struct(">I4s")
 BLOCKS = """SELECT no, first_seq, n, head_before, head_after, data, nodes
     FROM block LEFT JOIN body USING (no) LEFT JOIN pruned USING (no)"""
 COLUMNS: Any = (int, int, int, bytes, bytes, bytes | None, bytes | None)
@@ -39,6 +41,7 @@ NOTE = rb"""\xaf \x61t INT \x61v \x01 \x62no (?P<no>(?=[\x01-\x1b])INT)
     \x65clock [\0-\x04] \x65image \x58\x20.{32} \x66device \x58\x41(?P<device>.{65})
     \x67counter (?:\xf6|(?P<counter>(?=[\0-\x1b])INT)) \x67custody (?:\x64file|\x66pkcs11|\x63tpm)
     \x68firmware (?P<length>[\x60-\x77]|\x78[\x18-\xff]|\x79(?!\0)..)(?P<firmware>[\0-\x7f]*)"""
+NOTE, NUMBERS = NOTE.replace(b"INT", INT), ("no", "boot", "size", "counter", "length")
 # what the log says of its seals and of the bodies it lacks, in MessagePack
 COUNT = rb"([\0-\x7f]|\xcc.|\xcd..|\xce.{4}|\xcf.{8})"
 DIGEST = rb"(?:\xc4|\xc5\0|\xc6\0\0\0)\x40(.{64})"
@@ -89,13 +92,10 @@ def signed(key: bytes, message: bytes, signature: bytes) -> bool:
 
 def read_note(raw: bytes) -> dict[str, Any]:
     """What is looked at of a seal; empty where it is malformed."""
-    found = re.fullmatch(NOTE.replace(b"INT", INT), raw, re.DOTALL | re.VERBOSE)
-    if not found or len(raw) > 4096:
+    if len(raw) > 4096 or not (found := re.fullmatch(NOTE, raw, re.DOTALL | re.VERBOSE)):
         return {}
-    size = number(bytes([found["length"][0] - 0x60]) + found["length"][1:])
-    numbers = {
-        name: found[name] and number(found[name]) for name in ("no", "boot", "size", "counter")
-    }
+    numbers: Any = {name: found[name] and number(found[name]) for name in NUMBERS}
+    size = numbers["length"] - 0x60 * (len(found["length"]) == 1)
     return found.groupdict() | numbers if size == len(found["firmware"]) else {}
 
 
@@ -103,7 +103,7 @@ def chained(head: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Each event and its hash; ValueError, struct.error where they do not follow."""
     at = 0
     while at < len(body):
-        length, check = struct.unpack_from(">I4s", body, at)
+        length, check = ENTRY.unpack_from(body, at)
         at += 8 + length
         event = body[at - length : at]
         head = sha3_512(b"\x00" + head + event).digest()
@@ -147,7 +147,7 @@ class Walk:
 
     def go(self) -> None:
         rows = self.db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
-        texts = [text if type(text) is bytes else b"" for row in rows for text in row]
+        texts = (text if type(text) is bytes else b"" for row in rows for text in row)
         digest = sha3_256(b"".join(text + b"\0" for text in texts)).hexdigest()
         self.need(digest == SCHEMA, "the schema is not that of format 2")
         row: Any = self.db.execute("SELECT id, log_id, note FROM log").fetchone() or ()
@@ -163,22 +163,25 @@ class Walk:
         self.need(not due, f"the log ends before event {due}, which its next seal covers")
 
     def block(self, *row: Any) -> None:
-        (no, first, n, before, after, data, nodes), due = row, self.events + 1
+        (no, first, n, before, after, data, nodes), due, hashes = (
+            row,
+            self.events + 1,
+            list[bytes](),
+        )
         fits = all(map(isinstance, row, COLUMNS)) and (data is None) != (nodes is None)
         fits = fits and (no, first, before) == (self.blocks + 1, due, self.head)
         self.need(fits, f"block {self.blocks + 1} does not follow the one before it")
-        end, hashes = first + n - 1, list[bytes]()
+        at, size, end = self.events, 1, self.events + n
         if nodes is None:
             for event, head in chained(self.head, decompressed(data, self.zstd)):
                 self.event(event, end)
-                grow(hashes, first - 1, self.events, head)
+                grow(hashes, at, self.events, head)
                 self.events, self.head = self.events + 1, head
-            self.need(hashes and self.events == end, f"block {no} holds fewer than {n} events")
+            self.need(at < self.events == end, f"block {no} holds fewer than {n} events")
             self.need(self.head == after, f"block {no} ends with another hash", end)
         else:
             hashes = [nodes[at : at + 64] for at in range(0, len(nodes), 64)]
             self.untold[no], self.pruned, self.pruned_to = due, self.pruned + 1, end
-        at, size = first - 1, 0
         for found in hashes:
             size = 1 << min(end - at, at & -at or end).bit_length() - 1 if at < end else 1
             grow(self.peaks, 0, at, found, size)
@@ -188,13 +191,12 @@ class Walk:
         whole = due <= at == end and n <= 65_535 and len(hashes[-1]) == 64
         self.need(whole, f"block {no} of {n} events has other nodes than they", due)
         self.need(size > 1 or hashes[-1] == after, f"block {no} has another last node", end)
-        self.digested.append(b"".join([struct.pack(">QQI", no, first, n), before, after, *hashes]))
+        self.digested.append(struct.pack(">QQI", no, first, n) + before + after + b"".join(hashes))
         self.blocks, self.events, self.head = no, end, after
         self.last_boot = self.boot if nodes is None else 2**32
 
     def event(self, event: bytes, end: int) -> None:
-        """Raises ValueError, struct.error for one that is malformed or does not follow."""
-        version, seq, _, _, boot, clock, level, length = struct.unpack_from(">BQqQIBBB", event)
+        version, seq, _, _, boot, clock, level, length = EVENT.unpack_from(event)
         kind, payload = event[32 : 32 + length], event[32 + length :]
         named = version == 1 and 0 < length == len(kind) and kind.decode("ascii").isprintable()
         if not (named and clock <= 4 and 1 <= level <= 4):
@@ -205,19 +207,19 @@ class Walk:
         if kind in TOLD:
             if not (told := re.fullmatch(TOLD[kind] + DIGEST, payload, re.DOTALL)):
                 raise ValueError("the payload is not that of its kind")
-            self.told(*told.groups())
+            *numbers, digest = told.groups()
+            self.told(digest, *map(number, numbers))
 
-    def told(self, *said: bytes) -> None:
-        """What the log says: of one seal, or of the first body that went and the last."""
-        first, last, digest = number(said[0]), number(said[-2]), said[-1]
-        if len(said) == 2:
+    def told(self, digest: bytes, first: int, last: int = 0) -> None:
+        """Of a seal by its number, or of the bodies that go from one block to another."""
+        gone = [no for no in self.untold if first <= no <= last]
+        if last:
+            found = sha3_512(b"".join(self.digested[max(first - 1, 0) : last])).digest()
+            bad = self.untold[gone[0]] if gone else 0
+            self.need(not gone or found == digest, "other bodies went than were told of", bad)
+        else:
             there = first and self.notes[first : first + 1] == [digest]
             self.need(there, f"the event tells of a seal {first} that is not there")
-            return
-        gone = [no for no in self.untold if first <= no <= last]
-        found = sha3_512(b"".join(self.digested[max(first - 1, 0) : last])).digest()
-        bad = self.untold[gone[0]] if gone else 0
-        self.need(not gone or found == digest, "other bodies went than were told of", bad)
         self.untold = {no: seq for no, seq in self.untold.items() if no not in gone}
 
     def seals(self) -> Iterator[int]:
@@ -236,9 +238,9 @@ class Walk:
             for left in reversed(self.peaks[:-1]):
                 root = sha3_512(b"\x01" + left + root).digest()
             due = {"size": self.events, "head": self.head, "root": root, "device": device}
+            due |= {"boot": min(note["boot"], self.last_boot)}
             wrong = ", ".join(name for name in due if note[name] != due[name])
             self.need(not wrong, f"seal {seal} has another {wrong}", bad)
-            self.need(note["boot"] <= self.last_boot, f"seal {seal} is of a later boot", bad)
             right = signed(device, b"amo-agent seal 1" + raw, signature)
             self.need(right, f"seal {seal} has a wrong signature", bad)
             self.device, self.sealed, self.sealed_boot = device, self.events, note["boot"]
@@ -249,10 +251,9 @@ class Walk:
         query = "SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM pruned)"
         rows = self.db.execute(query).fetchone()[0]
         self.need(rows == self.blocks, "there is a body, or what is left of one, without a block")
-        for no, seq in self.untold.items():
-            self.need(not no, f"no event tells that block {no} was pruned", seq)
-        bare = self.pruned_to > self.sealed
-        self.need(not bare, "a block was pruned that no seal covers", self.sealed + 1)
+        untold = min(self.untold.values(), default=0)
+        self.need(not untold, "a block was pruned, and no event tells of it", untold)
+        self.need(self.pruned_to <= self.sealed, "no seal covers a pruned block", self.sealed + 1)
         tiles, peaks = dict(self.db.execute("SELECT no, hash FROM tile").fetchall()), list[bytes]()
         for no in range(self.sealed // 256):
             grow(peaks, 0, 256 * no, tiles.pop(no, b"") or b"", 256)
@@ -262,21 +263,24 @@ class Walk:
         self.verdict, pages = "damaged", self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         self.need(pages == b"ok", pages.decode("ascii", "replace"))
 
-    def check_floor(self, path: Path) -> None:
-        """By the newer whole record of the two. Raises OSError where there is none."""
-        self.verdict, raw, known = "truncated", path.read_bytes(), (-1, b"", 0, 0, b"")
-        for record in (raw[:512], raw[512:1024]):
-            fits = record[:5] == b"AMOF\x01" and not any(record[125:480])
-            if fits and sha3_256(record[:480]).digest() == record[480:]:
-                known = max(known, struct.unpack_from(">Q32sQQ64s", record, 5))
-        written, log_id, seals, seq, head = known
-        if written < 0:
-            raise OSError(f"{path.name!r} has no whole record of a floor")
+    def check_floor(self, log_id: bytes, seals: int, seq: int, head: bytes) -> None:
+        self.verdict, query = "truncated", "SELECT head_before FROM block WHERE first_seq = ?"
         there = log_id == self.log_id and seals < len(self.notes) and seq <= self.events
         self.need(there, f"the log had {seals} seals and went on to event {seq}")
-        query = "SELECT head_before FROM block WHERE first_seq = ?"
         found = self.db.execute(query, (seq + 1,)).fetchone() or (self.head,)
         self.need(found == (head,), f"event {seq} is not the one that the floor knows")
+
+
+def read_floor(path: Path) -> tuple[Any, ...]:
+    """Log id, seals, last event and its hash by the newer whole record of the two."""
+    raw, whole = path.read_bytes(), []
+    for record in (raw[:512], raw[512:1024]):
+        fits = record[:5] == b"AMOF\x01" and not any(record[125:480])
+        if fits and sha3_256(record[:480]).digest() == record[480:]:
+            whole.append(struct.unpack_from(">Q32sQQ64s", record, 5))
+    if not whole:
+        raise OSError(f"{path.name!r} has no whole record of a floor")
+    return max(whole)[1:]
 
 
 def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -300,13 +304,13 @@ def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
 
 def judge(path: Path, floor: Path | None = None, device: bytes = b"") -> dict[str, Any]:
     """The verdict, as it is printed. Raises OSError, sqlite3.Error."""
-    db, short = connect(path)
+    known, (db, short) = read_floor(floor) if floor else None, connect(path)
     walk, reason = Walk(db, device), "every event follows from the one before it"
     try:
         walk.go()
         walk.finish()
-        if floor:
-            walk.check_floor(floor)
+        if known:
+            walk.check_floor(*known)
         walk.verdict = "intact"
     except (ValueError, struct.error, sqlite3.Error) as error:
         code, reason = getattr(error, "sqlite_errorcode", 0), str(error)
@@ -339,7 +343,7 @@ def main() -> int:
         parser.error(ascii(str(error))[1:-1])
     text = "{verdict} at sequence {first_bad_seq}: {reason}"
     if found["verdict"] == "intact":
-        text = "intact: {events} events, {pruned} of {blocks} blocks pruned; sealed to {sealed}"
+        text = "intact: {events} events, {pruned} of {blocks} blocks pruned; {sealed} events sealed"
     print(json.dumps(found) if given.json else ascii(text.format(**found))[1:-1])
     return int(found["verdict"] != "intact")
 
