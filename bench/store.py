@@ -5,8 +5,8 @@
 All stores get the same rows in turns of 20,000, in transactions of 100, each synced to the disk
 (FULL) unless NORMAL is said. Ours is the whole way: from the row through its MessagePack payload to
 events that are hashed, chained, compressed and durable. A ratio is of one turn, ours to theirs:
-below 1 is faster or smaller. The peer is the faster of the table's two libraries. Prints figures
-and asserts none of them.
+below 1 is faster or smaller. The table is written and read by Python's sqlite3, which a program has
+at hand, and by apsw, which ours uses. Prints figures and asserts none of them.
 """
 
 import argparse
@@ -116,12 +116,9 @@ def costs(found: Found, count: int) -> None:
         print(f"      {name:<42} {wall:6.2f} us a row, {processor:.2f} of them on the processor")
 
 
-def faster(found: Found, kind: str) -> list[Spent]:
-    return min((found[f"table by {library}{kind}"] for library in LIBRARIES), key=sum_of_wall)
-
-
-def sum_of_wall(spent: list[Spent]) -> float:
-    return sum(wall for wall, _ in spent)
+def against_tables(what: str, own: Sequence[Spent], found: Found, bar: str, kind: str = "") -> None:
+    for library in LIBRARIES:
+        line(f"{what}, to {library}", own, found[f"table by {library}{kind}"], bar)
 
 
 def write(folder: Path, count: int) -> None:
@@ -152,15 +149,15 @@ def write(folder: Path, count: int) -> None:
     found = turns(stores, rows(SEED), count)
     for opened in closing:
         opened.close()
-    own, plain = found["ours, FULL"], faster(found, ", FULL")
+    own = found["ours, FULL"]
     both = [
         (mine[0] + model_[0], mine[1] + model_[1])
         for mine, model_ in zip(own, found["ours, read model"], strict=True)
     ]
-    line("write", own, plain, "at most 0.90, aim 0.80")
-    line("write, and our read model", both, plain)
-    line("write, our read model, their index on time", both, found[[*stores][7]], "at most 0.90")
-    line("write, NORMAL", found["ours, NORMAL"], faster(found, ", NORMAL"), "at most 0.90")
+    against_tables("write", own, found, "at most 0.90, aim 0.80", ", FULL")
+    against_tables("write, and our read model", both, found, "", ", FULL")
+    line("the same, to apsw with an index on time", both, found[[*stores][7]])
+    against_tables("write, NORMAL", found["ours, NORMAL"], found, "at most 0.90", ", NORMAL")
     if peer is not None:
         line("write, pyeventsourcing to ours", found["pyeventsourcing"], own, "at least 1.3")
     costs(found, TURN)
@@ -177,7 +174,7 @@ def read(folder: Path, count: int) -> None:
     )
     for table in tables.values():
         table.close()
-    line("read all", found["ours, every hash checked"], faster(found, ""), "at most 0.80")
+    against_tables("read all, verified", found["ours, every hash checked"], found, "at most 0.80")
     costs(found, count)
 
 
@@ -220,7 +217,7 @@ def trip(folder: Path, count: int) -> None:
         )
     for table in tables.values():
         table.close()
-    line("read a trip", found["ours, by the read model"], faster(found, ""), "at most 1.10")
+    against_tables("read a trip", found["ours, by the read model"], found, "at most 1.10")
     costs(found, TRIP)
 
 
