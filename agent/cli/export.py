@@ -95,7 +95,7 @@ def export(
     chosen, wish, tally = FORMATS[form], wish_of(**wished), Tally()
     write = _writer(chosen)
     with (
-        LogReader.open(log_file(state)) as log,
+        LogReader.open(log_file(state), checked=True) as log,
         owners_eye(state) if unseal else nullcontext() as owner,
         _target(state, out, chosen) as stream,
         _progress(stream) as report,

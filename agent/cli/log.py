@@ -52,7 +52,7 @@ def show(
     """
     wish = wish_of(**wished)
     with (
-        LogReader.open(log_file(state)) as log,
+        LogReader.open(log_file(state), checked=True) as log,
         owners_eye(state) if unseal else nullcontext() as opener,
     ):
         open_sealed = opener.open if opener else None
