@@ -27,7 +27,7 @@ lint: $(READY)
 
 # half an hour, best with nothing else on the machine; asn1c, if it is to be there too, is a package of Debian
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.bsm
 	$(BIN)/python -m bench.lateness
