@@ -81,18 +81,14 @@ class Tail(msgspec.Struct, frozen=True):
 class LogReader:
     """A log opened for reading; an EventReader. For one thread at a time."""
 
-    def __init__(self, path: Path, connection: apsw.Connection, *, checked: bool) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self._path = path
         self._connection = connection
-        self._checked = checked
         self.log_id, self.note = self._identity()
 
     @classmethod
-    def open(cls, path: Path, *, still: bool = False, checked: bool = False) -> Self:
-        """
-        still:   the caller knows that nobody writes; no file appears beside the log then
-        checked: `read` hashes each event, and raises LogCorruptError before it gives one out that
-                 does not follow from those before it in what is read
+    def open(cls, path: Path, *, still: bool = False) -> Self:
+        """still: the caller knows that nobody writes; no file appears beside the log then.
 
         Raises UsageError for what is not a log of this format, LogCorruptError for a log that
         is not whole, StoreError when it cannot be read.
@@ -101,7 +97,7 @@ class LogReader:
         try:
             with spoken_of(path):
                 identify(connection, path)
-                return cls(path, connection, checked=checked)
+                return cls(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -134,19 +130,22 @@ class LogReader:
         if after < 0:
             raise ValueError(f"after = {after}; sequence numbers begin at 1")
         last = sys.maxsize if through is None else through
-        due = head = None
-        for block in self.blocks(self.block_with(after + 1)):
+        due = None
+        end = sys.maxsize if through is None else self.block_with(through)
+        for block in self.span(self.block_with(after + 1), end):
             due = min(block.first_seq, after + 1) if due is None else due
             if block.first_seq != due:
                 raise LogCorruptError(f"{self._path}: event {block.first_seq} follows {due - 1}")
-            if self._checked and not (head in (None, block.head_before) and _follows(block)):
-                raise LogCorruptError(f"{self._path}: block {block.no} is not as it was written")
-            head = block.head_after
             for recorded in () if block.body is None else self._events(block, block.body):
                 if after < recorded.seq <= last:
                     yield recorded
             due += block.n
-            if due > last:
+
+    def span(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks of these numbers, of which there may be fewer, in order."""
+        for block in self.blocks(first) if first <= last else ():
+            yield block
+            if block.no >= last:
                 return
 
     def blocks(self, first: int = LOWEST) -> Iterator[Block]:
@@ -278,15 +277,6 @@ class LogReader:
             raise LogCorruptError(f"{self._path}: event {seq}: {error}") from error
         if seq != block.first_seq + block.n:
             raise LogCorruptError(f"{self._path}: event {seq} is not where block {block.no} has it")
-
-
-def _follows(block: Block) -> bool:
-    """Whether the events of a block lead from its one head to its other."""
-    body, head = block.body, block.head_before
-    try:
-        return body is None or chain.hashes(body, head)[-1:] == [block.head_after]
-    except MalformedInputError:
-        return False
 
 
 def connect(path: Path, *, still: bool = False) -> apsw.Connection:

@@ -1,4 +1,4 @@
-"""A reader that was asked to gives out nothing that does not follow."""
+"""A reader for those who have to believe gives out nothing that does not follow."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from agent.errors import LogCorruptError
 from agent.eventstore import chain
+from agent.eventstore.checked import CheckedReader
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS
@@ -23,7 +24,7 @@ def events_db(tmp_path: Path) -> Path:
 def read(events_db: Path, after: int = 0, *, checked: bool = True) -> list[int]:
     """The sequence numbers that come out before it ends, or before the error."""
     found: list[int] = []
-    with LogReader.open(events_db, checked=checked) as reader:
+    with (CheckedReader if checked else LogReader).open(events_db) as reader:
         try:
             found += (event.seq for event in reader.read(after))
         except LogCorruptError:
@@ -64,6 +65,19 @@ def test_block_that_follows_from_other_events_does_not_come_out(events_db: Path)
         connection.execute("UPDATE block SET head_after = ? WHERE no = 1", (after,))
         connection.execute("UPDATE body SET data = ? WHERE no = 1", (chain.compress(body),))
     assert read(events_db) == [1, 2, 3, -1]
+
+
+@pytest.mark.parametrize("no", [None, 7, 450])
+def test_long_log_that_other_processes_help_with_is_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no: int | None
+) -> None:
+    monkeypatch.setattr("agent.eventstore.walks._WORTH", 100)
+    with SqliteLog.open(tmp_path / "state", create=True) as log:
+        fill(log, *[1] * 500)
+    if no is not None:
+        altered(tmp_path / "state" / EVENTS, no)
+    found = read(tmp_path / "state" / EVENTS)
+    assert found == (list(range(1, 501)) if no is None else [*range(1, no), -1])
 
 
 def test_body_that_was_pruned_is_passed_over(events_db: Path) -> None:
