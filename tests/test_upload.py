@@ -18,8 +18,8 @@ from agent.clock import SECOND, ManualClock, SystemClock
 from agent.compose import trade, uploader
 from agent.errors import RemoteError
 from agent.events import ConsentGranted, DtcSet, ParcelRegistered, PositionFixed, decode
-from agent.eventstore.anchor import Anchor, anchored
-from agent.eventstore.reader import LogReader
+from agent.eventstore.anchor import Anchor
+from agent.eventstore.verify import Beside, verify
 from agent.parcel.chunk import open_parcel
 from agent.privacy import Level
 from agent.wallet.address import address
@@ -279,10 +279,9 @@ async def test_the_last_seal_is_anchored_with_a_parcel_and_kept_in_its_receipt(
     assert shelf.extras[1] == {
         "amo-agent": 1, "level": 3, "seal": anchor.no, "note": anchor.digest.hex()
     }  # fmt: skip
-    with LogReader.open(parts.state / "events.db") as reader:
-        witnessed = anchored(reader, parts.receipts())
-        assert witnessed is not None
-        assert before.last_seq <= witnessed.seq < receipt.last_seq
+    found = verify(parts.state / "events.db", Beside(anchor=anchor))
+    assert (found.verdict, found.tx_hash) == ("intact", receipt.tx_hash)
+    assert before.last_seq <= found.anchored < receipt.last_seq
 
 
 async def test_a_receipt_has_the_digest_of_the_body(parts: Archive) -> None:

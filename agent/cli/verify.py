@@ -1,4 +1,4 @@
-"""`amo-agent log verify`: chain, blocks, seals and floor of a log."""
+"""`amo-agent log verify`: chain, blocks, seals, floor and anchors of a log."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from agent.cli.proof import device_key
 from agent.cli.show import STATE, bar, figures, log_file
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.eventstore import floor
+from agent.eventstore.anchor import Anchor
 from agent.eventstore.compare import differences
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import FLOOR, READMODEL
@@ -31,6 +32,7 @@ from agent.wallet.sealkey import OwnersSealKeys, load_roots
     type=click.Path(path_type=Path),
     help="Where the floor is; beside the log in a state directory.",
 )
+@click.option("--anchor", metavar="NO:DIGEST", help="A seal of it, as AMO bears witness to it.")
 @click.option("--projection", is_flag=True, help="The read model too: is it what the log says?")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -39,6 +41,7 @@ def command(
     from_scratch: bool,
     device: str | None,
     floor_file: Path | None,
+    anchor: str | None,
     projection: bool,
     as_json: bool,
 ) -> None:
@@ -52,7 +55,10 @@ def command(
     del from_scratch
     path = log_file(state)
     beside = Beside(
-        _floor(floor_file, state), device_key(device), _owners(state) if state.is_dir() else None
+        _floor(floor_file, state),
+        device_key(device),
+        _owners(state) if state.is_dir() else None,
+        None if anchor is None else Anchor.parse(anchor),
     )
     with bar("verifying") as progress:
         verdict = verify(path, beside, progress=progress)
@@ -103,6 +109,9 @@ def _words(verdict: Verdict, unlike: list[str]) -> str:
         pairs["device"] = verdict.device + ("" if verdict.pinned else " (not compared)")
     else:
         pairs["seals"] = "none: whoever had the file could have written it anew"
+    if verdict.anchored:
+        where = f"transaction {verdict.tx_hash} of block {verdict.height}"
+        pairs["anchored"] = f"{verdict.anchored} events, by {where} (ask the chain of AMO)"
     pairs |= {f"read model {number}": line for number, line in enumerate(unlike, 1)}
     head = f"intact: {verdict.events} events in {verdict.blocks} blocks"
     return f"{head}\n{figures(pairs)}"

@@ -4,14 +4,15 @@ What stands on the chain of AMO was true when its block was made, whoever has th
 that lacks the seal, or has another one of that number, was cut or written anew.
 """
 
-from collections.abc import Iterable
 from hashlib import sha3_512
 from typing import Final, NamedTuple, Self
 
-from agent.errors import LogCorruptError, MalformedInputError, UsageError
-from agent.events import ParcelRegistered
+from agent.errors import MalformedInputError, UsageError
+from agent.events import ParcelRegistered, decode
 from agent.eventstore import note
 from agent.eventstore.reader import LogReader
+from agent.eventstore.sealcheck import BadSealError
+from agent.eventstore.walk import Walked
 
 DIGEST_BYTES: Final = 64
 
@@ -67,19 +68,31 @@ def fault(reader: LogReader, anchor: Anchor) -> str:
     return ""
 
 
-def anchored(reader: LogReader, receipts: Iterable[ParcelRegistered]) -> Witnessed | None:
-    """How far AMO bears witness to a log, as its receipts say; None where they do not.
+class AnchorChecker:
+    """The anchors that a log tells of in its receipts. witnessed: the last one, None without.
 
-    That the transaction of the receipt stands in its block, only the chain of AMO can tell.
-    Raises LogCorruptError for a receipt whose anchor is not of this log, StoreError.
+    That the transaction of a receipt stands in its block, only the chain of AMO can tell.
     """
-    last = max(receipts, key=lambda receipt: receipt.seal_no, default=None)
-    if last is None or not last.seal_no:
-        return None
-    told = fault(reader, Anchor(last.seal_no, last.seal_digest))
-    if told:
-        raise LogCorruptError(f"parcel {last.parcel_id}: {told}")
-    try:
-        return Witnessed(note.decode(next(reader.seals(last.seal_no)).note).size, last)
-    except MalformedInputError as error:
-        raise LogCorruptError(f"seal {last.seal_no}: {error}") from error
+
+    def __init__(self, reader: LogReader) -> None:
+        self.witnessed: Witnessed | None = None
+        self._reader = reader
+
+    def take(self, walked: Walked) -> None:
+        """Raises BadSealError for a receipt whose anchor is not of this log, StoreError."""
+        for seq, kind, payload in walked.told:
+            if kind == ParcelRegistered.kind:
+                self._receipt(seq, payload)
+
+    def _receipt(self, seq: int, payload: bytes) -> None:
+        try:
+            event = decode(ParcelRegistered.kind, payload)
+            assert isinstance(event, ParcelRegistered)
+            told = event.seal_no and fault(self._reader, Anchor(event.seal_no, event.seal_digest))
+            if event.seal_no and not told:
+                seal = next(self._reader.seals(event.seal_no))
+                self.witnessed = Witnessed(note.decode(seal.note).size, event)
+        except MalformedInputError as error:
+            raise BadSealError(seq, f"event {seq}: {error}") from error
+        if told:
+            raise BadSealError(seq, f"the receipt in event {seq} does not fit: {told}")

@@ -5,12 +5,7 @@ first thing that does not follow. A log whose end was cut off behind its last se
 floor, which lies outside the file, tells (docs/formats/log.md, "What a verifier cannot see").
 """
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from itertools import chain as chain_of
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -18,11 +13,11 @@ import msgspec
 
 from agent.errors import LogCorruptError, StoreError
 from agent.eventstore import chain
+from agent.eventstore.anchor import Anchor, AnchorChecker, fault
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.floor import Floor
 from agent.eventstore.prunecheck import PruneChecker
 from agent.eventstore.reader import (
-    LOWEST,
     DamagedFileError,
     LogReader,
     cut_short,
@@ -30,16 +25,14 @@ from agent.eventstore.reader import (
 )
 from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
 from agent.eventstore.walk import Walked, walk
+from agent.eventstore.walks import last_block, looks
 
 Progress = Callable[[int, int], None]
 Word = Literal["intact", "tampered", "truncated", "damaged"]
 """tampered: it can be read and does not hold; truncated: its end is missing, by the floor or by the
 header of the file; damaged: a part of it cannot be read."""
 
-_SHARE: Final = 64
-"""Blocks that a process looks at in one go."""
-_WORTH: Final = 2_000
-"""Blocks from which on more processes take less time than they need to start."""
+INTACT: Final[tuple[Word, str]] = "intact", "every event follows from the one before it"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -52,6 +45,8 @@ class Verdict(msgspec.Struct, frozen=True):
     head:          hex of the chain hash after the last event that holds
     log_id:        hex; empty where it could not be read
     seals:         how many hold; sealed: the last event under them
+    anchored:      the last event that AMO bears witness to, by receipts in the log; 0 without
+    tx_hash:       of the transaction that does; height: of its block
     device:        hex of the public key that made them; empty where there is none
     pinned:        whether that is the key that was expected
     """
@@ -67,6 +62,9 @@ class Verdict(msgspec.Struct, frozen=True):
     sealed: int = 0
     device: str = ""
     pinned: bool = False
+    anchored: int = 0
+    tx_hash: str = ""
+    height: int = 0
 
 
 class Beside(NamedTuple):
@@ -74,11 +72,13 @@ class Beside(NamedTuple):
 
     floor:  how far the log is known to reach
     device: the public key of its seals, 65 bytes; keys: those of their MACs
+    anchor: one of its seals, as AMO bears witness to it
     """
 
     floor: Floor | None = None
     device: bytes | None = None
     keys: OwnersKeys | None = None
+    anchor: Anchor | None = None
 
 
 NOTHING: Final = Beside()
@@ -154,6 +154,7 @@ class _Verifier:
         self._alone = alone
         self._fold = Fold()
         self._seals: SealChecker | None = None
+        self._anchors: AnchorChecker | None = None
         self._bad_seq: int | None = None
 
     def verdict(self, progress: Progress | None) -> Verdict:
@@ -163,6 +164,7 @@ class _Verifier:
             word, reason = "truncated", "the file ends before its last page"
         fold, seals, expected = self._fold, self._seals, self._beside.device
         device = b"" if seals is None or seals.device is None else seals.device
+        known = None if self._anchors is None else self._anchors.witnessed
         first_bad = fold.seq + 1 if self._bad_seq is None else self._bad_seq
         return Verdict(
             verdict=word,
@@ -176,15 +178,16 @@ class _Verifier:
             sealed=0 if seals is None else seals.sealed,
             device=device.hex(),
             pinned=bool(device) and device == expected,
+            anchored=0 if known is None else known.seq,
+            tx_hash="" if known is None else known.receipt.tx_hash,
+            height=0 if known is None else known.receipt.height,
         )
 
     def _judge(self, progress: Progress | None) -> tuple[Word, str]:
         try:
             with LogReader.open(self._path, still=self._still) as reader:
                 self._go(reader, progress)
-                lost, told = lost_tail(reader, self._beside.floor)
-                if lost is not None:
-                    return "truncated", told
+                return self._compared(reader)
         except DamagedFileError as error:
             return "damaged", str(error)
         except BadSealError as error:
@@ -194,64 +197,42 @@ class _Verifier:
             return "tampered", str(error)
         except StoreError as error:
             return "damaged", str(error)
-        return "intact", "every event follows from the one before it"
+
+    def _compared(self, reader: LogReader) -> tuple[Word, str]:
+        """A log that holds: is it whole, and the one that AMO bears witness to?"""
+        lost, told = lost_tail(reader, self._beside.floor)
+        if lost is not None:
+            return "truncated", told
+        anchor = self._beside.anchor
+        told = "" if anchor is None else fault(reader, anchor)
+        if anchor is None or not told:
+            return INTACT
+        if self._seals is not None and self._seals.seals < anchor.no:
+            return "truncated", told
+        self._bad_seq = 1  # nothing tells from where on it is another
+        return "tampered", told
 
     def _go(self, reader: LogReader, progress: Progress | None) -> None:
-        fold, total = self._fold, _last_block(reader)
+        fold, total = self._fold, last_block(reader)
         fold.begin(reader.log_id, reader.note)
         seals = SealChecker(reader, device=self._beside.device, keys=self._beside.keys)
         self._seals, pruned = seals, PruneChecker(reader)
-        with _walks(reader, self._path, total, still=self._still, alone=self._alone) as walks:
+        self._anchors = anchors = AnchorChecker(reader)
+        with looks(
+            reader,
+            self._path,
+            range(1, total + 1),
+            walk,
+            still=self._still,
+            alone=self._alone,
+        ) as walks:
             for walked in walks:
                 fold.take(walked)
                 seals.take(walked)
                 pruned.take(walked)
+                anchors.take(walked)
                 if progress is not None:
                     progress(fold.blocks, max(total, fold.blocks))
         seals.finish()
         pruned.finish(seals.sealed)
         reader.check_structure()
-
-
-def _last_block(reader: LogReader) -> int:
-    """Its number, as far as that can be read; if it cannot, the walk says where that is."""
-    try:
-        return reader.last_block()
-    except StoreError:
-        return 0
-
-
-@contextmanager
-def _walks(
-    reader: LogReader, path: Path, total: int, *, still: bool, alone: bool
-) -> Iterator[Iterable[Walked]]:
-    """Every block in order, looked at in this process or shared out."""
-    processes = len(os.sched_getaffinity(0))
-    if alone or total < _WORTH or processes == 1:
-        yield map(walk, reader.blocks())
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        look = partial(_look, path, still)
-        shares = pool.imap(look, range(1, total + 1, _SHARE))
-        yield chain_of(_in_order(shares), map(walk, reader.blocks(total + 1)))
-
-
-def _look(path: Path, still: bool, first: int) -> tuple[list[Walked], StoreError | None]:  # noqa: FBT001 - a part of a call that is sent elsewhere
-    """The blocks of one share as far as they can be read, and why not further."""
-    found: list[Walked] = []
-    try:
-        with LogReader.open(path, still=still) as reader:
-            for block in reader.blocks(LOWEST if first == 1 else first):
-                if block.no >= first + _SHARE:
-                    break
-                found.append(walk(block))
-    except StoreError as error:
-        return found, error
-    return found, None
-
-
-def _in_order(shares: Iterable[tuple[list[Walked], StoreError | None]]) -> Iterator[Walked]:
-    for found, error in shares:
-        yield from found
-        if error is not None:
-            raise error

@@ -7,12 +7,12 @@ verify.py then sees whether each begins where the one before it ended.
 import msgspec
 
 from agent.errors import MalformedInputError
-from agent.events import BodiesPruned, LogChecked, LogSealed
+from agent.events import BodiesPruned, LogChecked, LogSealed, ParcelRegistered
 from agent.eventstore import chain
 from agent.eventstore.reader import Block
 from agent.eventstore.tree import nodes_of
 
-TOLD = frozenset({LogSealed.kind, LogChecked.kind, BodiesPruned.kind})
+TOLD = frozenset(event.kind for event in (LogSealed, LogChecked, BodiesPruned, ParcelRegistered))
 """Kinds that say something about the log itself."""
 
 

@@ -10,6 +10,8 @@ import pytest
 from agent.archive import archive
 from agent.clock import SystemClock
 from agent.events import DtcSet
+from agent.eventstore.anchor import last_anchor
+from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.wallet import curve
 from tests.cli.conftest import Cli
@@ -72,6 +74,19 @@ def test_rt_09_a_tail_behind_the_last_seal_is_missed_by_the_floor_alone(
     verdict(cli, copy / "events.db", code=0)
     named = verdict(cli, copy / "events.db", "--floor", state / "floor", code=1)
     assert named["verdict"] == "truncated"
+
+
+def test_rt_11_anchor_on_the_command_line_tells_of_a_log_that_was_cut(
+    state: Path, cli: Cli, tmp_path: Path
+) -> None:
+    with LogReader.open(state / "events.db") as reader:
+        anchor = last_anchor(reader)
+    verdict(cli, state, "--anchor", anchor, code=0)
+    run(tmp_path / "other", 5)
+    found = verdict(cli, tmp_path / "other", "--anchor", anchor, code=1)
+    assert found["verdict"] == "tampered"
+    wrong = cli("log", "verify", state, "--anchor", "7")
+    assert (wrong.code, "NO:DIGEST" in wrong.err) == (2, True)
 
 
 def test_a_floor_that_is_none_is_wrong_input(state: Path, cli: Cli, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import LogCorruptError, UsageError
-from agent.events import ParcelRegistered
-from agent.eventstore.anchor import Anchor, anchored, fault, last_anchor
+from agent.errors import UsageError
+from agent.events import ParcelRegistered, encode
+from agent.eventstore.anchor import Anchor, fault, last_anchor
+from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader
+from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS
-from agent.eventstore.verify import verify
-from tests.eventstore.conftest import tampering
+from agent.eventstore.verify import Beside, verify
+from tests.eventstore.conftest import draft, tampering
 from tests.eventstore.sealed import copied, driven
 
 
@@ -94,29 +96,55 @@ def test_text_that_is_no_anchor_is_refused(text: str) -> None:
         Anchor.parse(text)
 
 
-def receipt(no: int, digest: bytes) -> ParcelRegistered:
-    return ParcelRegistered("AB", 3, 1, 9, 100, "CD", 7, b"", b"", b"", no, digest)
+def test_rt_11_verifier_that_knows_an_anchor_refuses_the_log(state: Path) -> None:
+    beside = Beside(anchor=anchor_of(state))
+    assert verify(state / EVENTS, beside).verdict == "intact"
+    cut(state, seals=2, blocks=5)
+    found = verify(state / EVENTS, beside)
+    assert (found.verdict, found.first_bad_seq) == ("truncated", 12)
 
 
-def test_last_anchor_of_the_receipts_says_how_far_amo_bears_witness(state: Path) -> None:
-    first, last = anchor_of(state), anchor_of(state)
-    with LogReader.open(state / EVENTS) as reader:
-        older = next(reader.seals(2))
-        assert older.no == 2
-        found = anchored(reader, [receipt(0, b""), receipt(*last), receipt(0, b"")])
-    assert found is not None
-    assert (found.seq, found.receipt.tx_hash) == (16, "CD")
-    assert first == last
+def test_rt_14_verifier_that_knows_an_anchor_refuses_another_log(
+    state: Path, tmp_path: Path
+) -> None:
+    driven(tmp_path / "other", (5,), (2, 2), (5,))
+    found = verify(tmp_path / "other" / EVENTS, Beside(anchor=anchor_of(state)))
+    assert (found.verdict, found.first_bad_seq) == ("tampered", 1)
+    assert "written anew" in found.reason
+
+
+def receipt(no: int, digest: bytes) -> Draft:
+    event = ParcelRegistered("AB", 3, 1, 9, 100, "CD", 7, b"", b"", b"", no, digest)
+    return draft(kind=event.kind, payload=encode(event))
+
+
+def receive(state: Path, *receipts: Draft) -> None:
+    with SqliteLog.open(state, create=False) as log:
+        log.append(receipts)
+
+
+def test_last_receipt_with_an_anchor_says_how_far_amo_bears_witness(state: Path) -> None:
+    receive(state, receipt(0, b""), receipt(*anchor_of(state)), receipt(0, b""))
+    found = verify(state / EVENTS)
+    assert (found.verdict, found.anchored, found.tx_hash, found.height) == ("intact", 16, "CD", 7)
 
 
 def test_receipts_without_an_anchor_say_nothing(state: Path) -> None:
-    with LogReader.open(state / EVENTS) as reader:
-        assert anchored(reader, []) is None
-        assert anchored(reader, [receipt(0, b"")]) is None
+    assert verify(state / EVENTS).anchored == 0
+    receive(state, receipt(0, b""))
+    assert verify(state / EVENTS).anchored == 0
 
 
-def test_receipt_of_a_seal_that_is_not_there_is_refused(state: Path) -> None:
-    with LogReader.open(state / EVENTS) as reader:
-        for wrong in (receipt(4, bytes(64)), receipt(3, bytes(64))):
-            with pytest.raises(LogCorruptError, match="parcel AB: seal"):
-                anchored(reader, [wrong])
+@pytest.mark.parametrize("no", [3, 4])
+def test_receipt_of_a_seal_that_is_not_there_is_refused_where_it_stands(
+    state: Path, no: int
+) -> None:
+    receive(state, receipt(0, b""), receipt(no, bytes(64)))
+    found = verify(state / EVENTS)
+    assert (found.verdict, found.first_bad_seq) == ("tampered", 19)
+    assert f"seal {no} is" in found.reason
+
+
+def test_receipt_that_is_none_is_refused_where_it_stands(state: Path) -> None:
+    receive(state, draft(kind=ParcelRegistered.kind, payload=b"\xff"))
+    assert verify(state / EVENTS).first_bad_seq == 18

@@ -362,7 +362,7 @@ def test_error_of_a_reader_names_no_foreign_error_type(copy: Path) -> None:
 def test_rt_95_a_log_that_is_shared_out_gets_the_verdict_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.eventstore.verify._WORTH", 100)
+    monkeypatch.setattr("agent.eventstore.walks._WORTH", 100)
     with SqliteLog.open(tmp_path / "state", create=True) as log:
         fill(log, *[2] * 200)
     path = tmp_path / "state" / "events.db"
