@@ -150,9 +150,9 @@ class Walk:
         texts = (text if type(text) is bytes else b"" for row in rows for text in row)
         digest = sha3_256(b"".join(text + b"\0" for text in texts)).hexdigest()
         self.need(digest == SCHEMA, "the schema is not that of format 2")
-        row: Any = self.db.execute("SELECT id, log_id, note FROM log").fetchone() or ()
+        row, *more = self.db.execute("SELECT id, log_id, note FROM log").fetchall() or [()]
         named = [*map(type, row)] == [int, bytes, bytes] and row[0] == 1 and len(row[1]) == 32
-        self.need(named, "the log has no name of its own")
+        self.need(named and not more, "the log has no name of its own")
         self.log_id, self.head = row[1], sha3_512(b"\x02" + row[1] + row[2]).digest()
         seals = self.seals()
         due = next(seals, 0)
@@ -163,13 +163,9 @@ class Walk:
         self.need(not due, f"the log ends before event {due}, which its next seal covers")
 
     def block(self, *row: Any) -> None:
-        (no, first, n, before, after, data, nodes), due, hashes = (
-            row,
-            self.events + 1,
-            list[bytes](),
-        )
+        (no, first, n, before, after, data, nodes), hashes = row, list[bytes]()
         fits = all(map(isinstance, row, COLUMNS)) and (data is None) != (nodes is None)
-        fits = fits and (no, first, before) == (self.blocks + 1, due, self.head)
+        fits = fits and (no, first, before) == (self.blocks + 1, self.events + 1, self.head)
         self.need(fits, f"block {self.blocks + 1} does not follow the one before it")
         at, size, end = self.events, 1, self.events + n
         if nodes is None:
@@ -181,15 +177,15 @@ class Walk:
             self.need(self.head == after, f"block {no} ends with another hash", end)
         else:
             hashes = [nodes[at : at + 64] for at in range(0, len(nodes), 64)]
-            self.untold[no], self.pruned, self.pruned_to = due, self.pruned + 1, end
+            self.untold[no], self.pruned, self.pruned_to = first, self.pruned + 1, end
         for found in hashes:
             size = 1 << min(end - at, at & -at or end).bit_length() - 1 if at < end else 1
             grow(self.peaks, 0, at, found, size)
             at += size
             if at % 256 == 0:
                 self.tiles[at] = self.peaks[-1]
-        whole = due <= at == end and n <= 65_535 and len(hashes[-1]) == 64
-        self.need(whole, f"block {no} of {n} events has other nodes than they", due)
+        whole = first <= at == end and n <= 65_535 and len(hashes[-1]) == 64
+        self.need(whole, f"block {no} of {n} events has other nodes than they", first)
         self.need(size > 1 or hashes[-1] == after, f"block {no} has another last node", end)
         self.digested.append(struct.pack(">QQI", no, first, n) + before + after + b"".join(hashes))
         self.blocks, self.events, self.head = no, end, after
@@ -312,7 +308,7 @@ def judge(path: Path, floor: Path | None = None, device: bytes = b"") -> dict[st
         if known:
             walk.check_floor(*known)
         walk.verdict = "intact"
-    except (ValueError, struct.error, sqlite3.Error) as error:
+    except (ValueError, TypeError, struct.error, sqlite3.Error) as error:
         code, reason = getattr(error, "sqlite_errorcode", 0), str(error)
         if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
             raise
