@@ -360,6 +360,28 @@ def test_key_of_the_seals_that_is_gone_is_begun_anew_and_said_so(state: Path, go
     assert checked(state).seals == 4
 
 
+def test_rt_46_key_of_the_seals_that_rotted_is_told_and_begun_anew(state: Path) -> None:
+    key = bytearray((state / "keys" / "seal.key").read_bytes())
+    key[20] ^= 1
+    (state / "keys" / "seal.key").write_bytes(key)
+    assert verdict(state) == "key-lost"
+    run_well(state)
+    assert holds(state) == 4
+
+
+@pytest.mark.parametrize("name", ["owner.key", "device.key", "account.key"])
+def test_rt_46_no_run_begins_with_a_key_that_rotted_and_none_is_replaced(
+    state: Path, name: str
+) -> None:
+    path = state / "keys" / name
+    rotten = bytearray(path.read_bytes())
+    rotten[-1] ^= 1
+    path.write_bytes(rotten)
+    with pytest.raises(SealError, match=name.removesuffix(".key")):
+        run(state)
+    assert path.read_bytes() == rotten
+
+
 def test_log_from_before_there_were_seals_gets_its_keys(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with SqliteLog.open(state, create=True) as log:
