@@ -32,13 +32,18 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:6_000])
 
 
+def rotten(path: Path) -> None:
+    """A schema that is no text any more."""
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE dtc", b"CREATE T\xc1BLE dtc", 1))
+
+
 def from_another_release(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 1")
     connection.close()
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, garbage, cut, from_another_release])
+@pytest.mark.parametrize("spoil", [Path.unlink, garbage, cut, rotten, from_another_release])
 def test_model_that_cannot_be_used_is_rebuilt(log: SqliteLog, path: Path, spoil: object) -> None:
     with folded(log, path, sampled(0), stored(DtcSet("P0301", "7E8"), 1)) as model:
         before = contents(model)
