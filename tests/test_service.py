@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from agent.archive import Archive
+from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock, SystemClock
 from agent.compose import recorder
-from agent.errors import ConfigError, RemoteError, SourceLostError
+from agent.errors import ConfigError, RemoteError, SourceLostError, StoreError
 from agent.events import BsmHeard, BsmMade, ClockStepped, InputClosed, InputOpened
 from agent.installed import codec
 from agent.position import PositionFix
@@ -191,7 +192,7 @@ async def test_the_watchdog_is_told_ready_then_alive_then_stopping(parts: Archiv
     assert watchdog.told[-1] == "stopping"
 
 
-async def test_a_log_that_takes_nothing_starves_the_watchdog(
+async def test_rt_53_a_log_that_takes_nothing_starves_the_watchdog(
     parts: Archive, clock: ManualClock
 ) -> None:
     watchdog = Watchdog()
@@ -275,6 +276,23 @@ async def test_rt_57_wall_clock_that_steps_is_told_in_the_log(
     assert [event for event in opened(parts) if isinstance(event, ClockStepped)] == [
         ClockStepped(by_ns)
     ]
+
+
+async def died(state: Path) -> None:
+    """A run whose writer ends in the middle."""
+    clock = ManualClock()
+    with archive(state, clock, wait=False) as parts:
+        feed = Feed(endless=True)
+        run = asyncio.create_task(service(parts, Source("a", lambda: feed)).run(asyncio.Event()))
+        await asyncio.sleep(0.05)
+        parts.writer.stop(StoreError("the disk is gone"))
+        clock.step(-10 * SECOND)  # which the run has to tell
+        await asyncio.wait_for(run, 5)
+
+
+async def test_rt_53_writer_that_died_ends_the_service_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the disk is gone"):
+        await died(tmp_path / "state")
 
 
 async def test_late_ticks_are_counted(parts: Archive) -> None:

@@ -40,6 +40,7 @@ def to_look(path: Path) -> sqlite3.Connection:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None)
             undo.callback(connection.close)
             numbers = _numbers(connection)
+            connection.execute("SELECT 1 FROM sqlite_schema")  # reads the schema
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a schema that rotted
             raise UsageError(f"{path} cannot be read: {error}") from error
         if numbers != (APPLICATION_ID, VERSION):

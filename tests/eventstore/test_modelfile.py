@@ -88,10 +88,12 @@ def test_place_that_takes_no_file_is_a_store_error(tmp_path: Path) -> None:
         ReadModel.open(tmp_path)
 
 
-def test_look_at_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_look_at_what_is_no_model_is_refused(log: SqliteLog, tmp_path: Path) -> None:
     garbage(tmp_path / "garbage.db")
     sqlite3.connect(tmp_path / "empty.db").close()
-    for name in ("missing.db", "garbage.db", "empty.db"):
+    folded(log, tmp_path / "rotten.db", sampled(0)).close()
+    rotten(tmp_path / "rotten.db")
+    for name in ("missing.db", "garbage.db", "empty.db", "rotten.db"):
         with pytest.raises(UsageError):
             to_look(tmp_path / name)
 
