@@ -22,8 +22,10 @@ from agent.events import (
     decode,
 )
 from agent.eventstore import floor, note
+from agent.eventstore.anchor import Anchor, last_anchor
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.verify import Beside, verify
 from agent.installed import image
 from agent.wallet import curve
 from agent.wallet.keys import FileKey, load_keys
@@ -283,6 +285,38 @@ def test_rt_12_yesterdays_log_under_todays_floor_and_key(state: Path, tmp_path: 
         assert lost(back) == TailLost(expected, before, "rolled-back")
         run_well(back)
         assert holds(back) == 4, "keys begun anew, and said so, hold again"
+
+
+def given_back(state: Path, tmp_path: Path) -> tuple[Path, Anchor]:
+    """A card that shows what it held before the last run, keys and all; the seal of that run."""
+    old = Path(shutil.copytree(state, tmp_path / "old", symlinks=True))
+    run_well(state)
+    with LogReader.open(state / "events.db") as reader:
+        anchor = last_anchor(reader)
+    assert anchor is not None
+    return old, anchor
+
+
+def test_rt_55_card_that_gives_old_data_back_is_found_by_a_floor_on_another_device(
+    state: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another-device"
+    elsewhere.mkdir()
+    (state / "floor").rename(elsewhere / "floor")
+    (state / "floor").symlink_to(elsewhere / "floor")
+    before = end(state)
+    old, _ = given_back(state, tmp_path)
+    assert lost(old) == TailLost(end(state), before, "rolled-back")
+    run_well(old)
+
+
+def test_rt_55_card_that_gives_its_floor_back_too_is_found_by_an_anchored_seal_alone(
+    state: Path, tmp_path: Path
+) -> None:
+    old, anchor = given_back(state, tmp_path)
+    assert verify(old / "events.db", Beside(floor.read(old / "floor"))).verdict == "intact"
+    assert verify(old / "events.db", Beside(anchor=anchor)).verdict == "truncated"
+    run_well(old)
 
 
 def test_rt_13_log_that_went_on_elsewhere_is_not_the_one_of_this_floor(

@@ -26,14 +26,14 @@ SEALED_HEAD = (
 GOLDEN, SEALED = make_golden_log.GOLDEN, make_golden_log.SEALED
 
 
-def test_golden_log_verifies_with_its_head() -> None:
+def test_rt_99_golden_log_verifies_with_its_head() -> None:
     verdict = verify(GOLDEN)
     assert (verdict.verdict, verdict.events, verdict.blocks) == ("intact", 8, 4)
     assert verdict.head == HEAD
     assert verdict.log_id == bytes(range(32)).hex()
 
 
-def test_golden_log_reads_as_it_was_written(tmp_path: Path) -> None:
+def test_rt_99_golden_log_reads_as_it_was_written(tmp_path: Path) -> None:
     drafts = [
         event
         for start in (make_golden_log.FIRST_START, make_golden_log.SECOND_START)
@@ -49,7 +49,7 @@ def test_golden_log_reads_as_it_was_written(tmp_path: Path) -> None:
             assert getattr(event, name) == getattr(given, name)
 
 
-def test_logs_made_again_have_the_same_rows_and_the_same_head(tmp_path: Path) -> None:
+def test_rt_56_logs_made_again_have_the_same_rows_and_the_same_head(tmp_path: Path) -> None:
     again = tmp_path / "again.db"
     make_golden_log.make(again)
     assert verify(again).head == HEAD
@@ -72,12 +72,12 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
 
 
 @pytest.mark.parametrize(("log", "head"), [(GOLDEN, HEAD), (SEALED, SEALED_HEAD)])
-def test_verifier_written_from_the_format_pages_agrees(log: Path, head: str) -> None:
+def test_rt_99_verifier_written_from_the_format_pages_agrees(log: Path, head: str) -> None:
     found = verify_log.judge(log)
     assert (found["verdict"], found["head"]) == ("intact", head)
 
 
-def test_golden_seals_hold_with_device_keys_and_floor() -> None:
+def test_rt_99_golden_seals_hold_with_device_keys_and_floor() -> None:
     known = Beside(
         floor.read(make_golden_log.SEALED_FLOOR),
         make_golden_log.DEVICE.public,
@@ -88,7 +88,7 @@ def test_golden_seals_hold_with_device_keys_and_floor() -> None:
     assert (verdict.seals, verdict.sealed, verdict.pinned) == (3, 602, True)
 
 
-def test_bytes_of_the_golden_events_are_those_of_the_format_page() -> None:
+def test_rt_56_bytes_of_the_golden_events_are_those_of_the_format_page() -> None:
     body = content(GOLDEN)[-1][1][1]
     assert isinstance(body, bytes)
     events = [event for _, event in verify_log.entries(body)]
@@ -99,7 +99,7 @@ def test_bytes_of_the_golden_events_are_those_of_the_format_page() -> None:
     assert third[32:] == b"k" * 255 + bytes(range(256))
 
 
-def test_golden_log_can_be_continued(tmp_path: Path) -> None:
+def test_rt_99_golden_log_can_be_continued(tmp_path: Path) -> None:
     shutil.copy(GOLDEN, tmp_path)
     with SqliteLog.open(tmp_path, create=False) as log:
         assert (log.boot, log.append([draft()])) == (3, 9)
