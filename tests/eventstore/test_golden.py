@@ -99,6 +99,39 @@ def test_rt_56_bytes_of_the_golden_events_are_those_of_the_format_page() -> None
     assert third[32:] == b"k" * 255 + bytes(range(256))
 
 
+@pytest.mark.parametrize("log", [GOLDEN, SEALED])
+def test_rt_56_every_field_of_every_golden_event_is_big_endian(log: Path) -> None:
+    def number(data: bytes, *, signed: bool = False) -> int:
+        return int.from_bytes(data, "big", signed=signed)
+
+    header = log.read_bytes()[:100]
+    assert (header[68:72], number(header[60:64])) == (b"AMO1", 2)
+    with LogReader.open(log, still=True) as reader:
+        recorded = {event.seq: event for event in reader.read()}
+    assert recorded
+    for _, body in content(log)[-1]:
+        assert isinstance(body, bytes)
+        for _, raw in verify_log.entries(body):
+            event = recorded.pop(number(raw[1:9]))
+            assert raw[0] == 1
+            assert number(raw[9:17], signed=True) == event.t_ns
+            assert number(raw[17:25]) == event.mono_ns
+            assert (number(raw[25:29]), raw[29], raw[30]) == (event.boot, event.clock, event.level)
+            assert raw[32 : 32 + raw[31]].decode("ascii") == event.kind
+            assert raw[32 + raw[31] :] == event.payload
+    assert not recorded
+
+
+def test_rt_56_every_field_of_the_golden_floor_is_big_endian() -> None:
+    known = floor.read(make_golden_log.SEALED_FLOOR)
+    assert known is not None
+    records = make_golden_log.SEALED_FLOOR.read_bytes()
+    raw = max(records[:512], records[512:], key=lambda record: record[5:13])
+    assert (raw[:5], raw[13:45], raw[61:125]) == (b"AMOF\x01", known.log_id, known.head.hash)
+    assert int.from_bytes(raw[45:53], "big") == known.seals
+    assert int.from_bytes(raw[53:61], "big") == known.head.seq
+
+
 def test_rt_99_golden_log_can_be_continued(tmp_path: Path) -> None:
     shutil.copy(GOLDEN, tmp_path)
     with SqliteLog.open(tmp_path, create=False) as log:
