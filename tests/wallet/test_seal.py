@@ -76,7 +76,7 @@ def test_rt_62_randomness_that_stands_still_seals_nothing(
     segments: SegmentKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sealer = Sealer(segments, LOG)
-    monkeypatch.setattr(seal.secrets, "token_bytes", bytes)
+    monkeypatch.setattr("secrets.token_bytes", bytes)
     sealer.seal(Level.LV1, KIND, PLAIN)
     for _ in range(2):
         with pytest.raises(SealError, match="24 bytes came twice"):
