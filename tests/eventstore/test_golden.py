@@ -2,16 +2,21 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.errors import UsageError
 from agent.eventstore import floor
 from agent.eventstore.reader import LogReader
+from agent.eventstore.recovery import open_log
+from agent.eventstore.schema import FORMAT
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.state import EVENTS
 from agent.eventstore.verify import Beside, verify
 from tests.data import make_golden_log
-from tests.eventstore.conftest import draft
+from tests.eventstore.conftest import draft, tampering
 from tests.eventstore.verifiers import Roots
 from tools import verify_log
 
@@ -97,6 +102,33 @@ def test_rt_56_bytes_of_the_golden_events_are_those_of_the_format_page() -> None
     assert third[1:17] == (4).to_bytes(8, "big") + (-(2**63)).to_bytes(8, "big", signed=True)
     assert third[17:32] == b"\xff" * 8 + (1).to_bytes(4, "big") + bytes([1, 2, 255])
     assert third[32:] == b"k" * 255 + bytes(range(256))
+
+
+def test_rt_99_no_golden_log_is_left_out() -> None:
+    assert set(GOLDEN.parent.glob("*.db")) == {GOLDEN, SEALED}
+
+
+@pytest.mark.parametrize("version", [FORMAT + 1, FORMAT - 1, 2**31 - 1])
+def test_rt_99_log_of_another_format_is_refused_by_all_in_one_line_and_left_as_it_was(
+    tmp_path: Path, version: int
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    path = Path(shutil.copy(GOLDEN, state / EVENTS))
+    with tampering(path) as connection:
+        connection.pragma("user_version", version)
+    raw = path.read_bytes()
+    openers: tuple[Callable[[], object], ...] = (
+        lambda: LogReader.open(path),
+        lambda: SqliteLog.open(state, create=False),
+        lambda: open_log(state),  # it must not be taken for a broken one
+        lambda: verify(path),
+    )
+    for opener in openers:
+        with pytest.raises(UsageError, match=rf"format {version}\b[^\n]*$"):
+            opener()
+    assert path.read_bytes() == raw
+    assert {entry.name for entry in state.iterdir()} <= {EVENTS, f"{EVENTS}-wal", f"{EVENTS}-shm"}
 
 
 @pytest.mark.parametrize("log", [GOLDEN, SEALED])
