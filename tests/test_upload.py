@@ -315,21 +315,43 @@ async def test_rt_86_a_lost_body_is_sent_once_more_and_the_links_stay(parts: Arc
     assert (later.first_seq, manifest.previous) == (receipts[2].last_seq + 1, receipts[2].root)
 
 
+def rot_key(parts: Archive, level: Level) -> None:
+    """One bit of the wrapped keys of a level."""
+    with closing(sqlite3.connect(parts.state / "keys" / SEGMENTS)) as store:
+        where = "FROM segment_key WHERE level = ?"
+        [(key,)] = store.execute(f"SELECT wrapped {where}", (level,)).fetchall()
+        rotten = key[:-1] + bytes([key[-1] ^ 1])
+        store.execute("UPDATE segment_key SET wrapped = ? WHERE level = ?", (rotten, level))
+        store.commit()
+
+
 async def test_rt_46_what_was_uploaded_opens_though_the_key_it_was_recorded_under_rotted(
     parts: Archive,
 ) -> None:
     shelf = Shelf()
     parts.journal.write(FIX)
     [receipt] = await uploader(parts, shelf).once([Level.LV2])
-    with closing(sqlite3.connect(parts.state / "keys" / SEGMENTS)) as store:
-        [(key,)] = store.execute("SELECT wrapped FROM segment_key WHERE level = 2").fetchall()
-        rotten = key[:-1] + bytes([key[-1] ^ 1])
-        store.execute("UPDATE segment_key SET wrapped = ? WHERE level = 2", (rotten,))
-        store.commit()
+
+    rot_key(parts, Level.LV2)
 
     with pytest.raises(SealError, match="does not open"):
         opened(parts)
     assert shelf.opened(parts, receipt) == [("position-fixed/1", 1)]
+
+
+async def test_rt_46_key_that_rotted_holds_up_no_other_level_and_is_told(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+    parts.journal.flush()
+    rot_key(parts, Level.LV2)
+    outward = uploader(parts, shelf)
+
+    for _ in range(2):
+        with pytest.raises(SealError, match="does not open"):
+            await outward.once([Level.LV2, Level.LV3])
+
+    [receipt] = parts.receipts()
+    assert shelf.opened(parts, receipt) == [("agent-started/1", 1), ("dtc-set/1", 1)]
 
 
 async def test_a_lost_body_of_which_nothing_is_left_is_not_sent(
