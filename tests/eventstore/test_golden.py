@@ -3,7 +3,7 @@
 import ctypes
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -79,6 +79,18 @@ def content(path: Path) -> list[list[tuple[object, ...]]]:
         connection.close()
 
 
+def events(log: Path) -> Iterator[bytes]:
+    """Of every block that has its body, as the format page has them."""
+    rows = content(log)
+    before = {no: head for no, _, _, head, _ in rows[1]}
+    for no, body in rows[-1]:
+        head = before[no]
+        assert isinstance(head, bytes)
+        assert isinstance(body, bytes)
+        for event, _ in verify_log.chained(head, body):
+            yield event
+
+
 @pytest.mark.parametrize(("log", "head"), [(GOLDEN, HEAD), (SEALED, SEALED_HEAD)])
 def test_rt_99_verifier_written_from_the_format_pages_agrees(log: Path, head: str) -> None:
     found = verify_log.judge(log)
@@ -97,12 +109,7 @@ def test_rt_99_golden_seals_hold_with_device_keys_and_floor() -> None:
 
 
 def test_rt_56_bytes_of_the_golden_events_are_those_of_the_format_page() -> None:
-    found = content(GOLDEN)
-    body, before = found[-1][1][1], found[1][1][3]
-    assert isinstance(body, bytes)
-    assert isinstance(before, bytes)
-    events = [event for event, _ in verify_log.chained(before, body)]
-    third = events[2]
+    third = list(events(GOLDEN))[3]
     assert third[:1] == b"\x01"
     assert third[1:17] == (4).to_bytes(8, "big") + (-(2**63)).to_bytes(8, "big", signed=True)
     assert third[17:32] == b"\xff" * 8 + (1).to_bytes(4, "big") + bytes([1, 2, 255])
@@ -146,16 +153,14 @@ def test_rt_56_every_field_of_every_golden_event_is_big_endian(log: Path) -> Non
     with LogReader.open(log, still=True) as reader:
         recorded = {event.seq: event for event in reader.read()}
     assert recorded
-    for _, body in content(log)[-1]:
-        assert isinstance(body, bytes)
-        for _, raw in verify_log.entries(body):
-            event = recorded.pop(number(raw[1:9]))
-            assert raw[0] == 1
-            assert number(raw[9:17], signed=True) == event.t_ns
-            assert number(raw[17:25]) == event.mono_ns
-            assert (number(raw[25:29]), raw[29], raw[30]) == (event.boot, event.clock, event.level)
-            assert raw[32 : 32 + raw[31]].decode("ascii") == event.kind
-            assert raw[32 + raw[31] :] == event.payload
+    for raw in events(log):
+        event = recorded.pop(number(raw[1:9]))
+        assert raw[0] == 1
+        assert number(raw[9:17], signed=True) == event.t_ns
+        assert number(raw[17:25]) == event.mono_ns
+        assert (number(raw[25:29]), raw[29], raw[30]) == (event.boot, event.clock, event.level)
+        assert raw[32 : 32 + raw[31]].decode("ascii") == event.kind
+        assert raw[32 + raw[31] :] == event.payload
     assert not recorded
 
 
