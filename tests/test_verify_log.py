@@ -18,10 +18,10 @@ import pytest
 import zstandard
 
 from agent.errors import MalformedInputError
-from agent.eventstore import note
+from agent.eventstore import floor, note
 from agent.eventstore.signature import signed_by
 from agent.wallet.keys import FileKey
-from tests.data.make_golden_log import DEVICE, SEALED, SEALED_FLOOR
+from tests.data.make_golden_log import DEVICE, GOLDEN, SEALED, SEALED_FLOOR
 from tests.eventstore.conftest import tampering
 from tests.eventstore.verifiers import INTACT, Found, Known, by_tool
 from tools import verify_log
@@ -30,6 +30,9 @@ TABLES = ["log", "block", "body", "pruned", "tile", "seal"]
 TOOL = Path(verify_log.__file__)
 FORMAT = Path(__file__).parent.parent / "docs" / "formats" / "log.md"
 KEYS = Known(SEALED_FLOOR, DEVICE.public)
+FLOOR = floor.read(SEALED_FLOOR)
+assert FLOOR is not None
+HEAD = FLOOR.head.hash.hex()
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def tool(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_python_alone_is_enough_for_everything_there_is_in_a_log() -> None:
-    done = tool(SEALED, "--json", "--floor", SEALED_FLOOR, "--device", DEVICE.public.hex())
+    done = tool(SEALED, "--head", HEAD, "--device", DEVICE.public.hex())
     found = json.loads(done.stdout)
     assert (done.returncode, done.stderr, found["verdict"]) == (0, "", "intact")
     assert (found["events"], found["blocks"], found["pruned"]) == (604, 10, 3)
@@ -63,7 +66,7 @@ def test_exit_codes_are_those_of_every_command(sealed: Path, tmp_path: Path) -> 
     (tmp_path / "text.db").write_text("no log")
     wrong = (
         *((tmp_path / "text.db",), (tmp_path / "none.db",), (tmp_path,), ()),
-        *((sealed, "--floor", tmp_path / "none"), (sealed, "--floor", sealed)),
+        *((sealed, "--head", HEAD[2:]), (sealed, "--head", "x" * 128)),
         *((sealed, "--device", "04"), (sealed, "--device", ""), (sealed, "--no-such")),
     )
     for words in wrong:
@@ -74,7 +77,21 @@ def test_exit_codes_are_those_of_every_command(sealed: Path, tmp_path: Path) -> 
     run(sealed, "DELETE FROM seal WHERE no = 2")
     done = tool(sealed)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "tampered at sequence 309: seal 2 has another row, no, prev\n"
+    told = json.loads(done.stdout)
+    assert (told["verdict"], told["first_bad_seq"]) == ("tampered", 309)
+    assert told["reason"] == "seal 2 has another row, no, prev"
+
+
+def test_rt_09_end_that_was_cut_off_shows_by_a_head_that_was_seen(tmp_path: Path) -> None:
+    log = Path(shutil.copy(GOLDEN, tmp_path / "log.db"))
+    head = json.loads(tool(log).stdout)["head"]
+    last = "(SELECT max(no) FROM block)"
+    run(log, f"DELETE FROM body WHERE no = {last}", f"DELETE FROM block WHERE no = {last}")
+    assert tool(log).returncode == 0
+    found = json.loads(tool(log, "--head", head).stdout)
+    assert (found["verdict"], found["first_bad_seq"]) == ("truncated", found["events"] + 1)
+    earlier = json.loads(tool(log).stdout)["head"]
+    assert tool(GOLDEN, "--head", earlier).returncode == 0, "a log that grew since still had it"
 
 
 def test_rt_21_what_a_file_says_of_itself_reaches_no_terminal(sealed: Path) -> None:
@@ -86,7 +103,7 @@ def test_rt_21_what_a_file_says_of_itself_reaches_no_terminal(sealed: Path) -> N
     done = tool(sealed)
     assert done.returncode == 1
     assert done.stdout.isascii()
-    assert done.stdout.rstrip("\n").isprintable()
+    assert done.stdout.replace("\n", "").isprintable()
 
 
 def test_rt_21_no_garbage_ends_with_anything_but_a_verdict(sealed: Path) -> None:

@@ -1,12 +1,7 @@
 """Does this event log hold? For whoever has a copy of events.db and Python, and nothing else.
 
-    python3 verify_log.py events.db [--floor FILE] [--device HEX] [--json]
-
-Written from docs/formats/log.md and docs/formats/seal.md alone; no code is shared with the agent.
-The MACs of the seals and the form of `log-checked/1`, which is said for them, are not looked at:
-only the owner has their keys, and the agent a verifier for that.
-Exit code: 0 the log holds, 1 it does not, 2 nothing can be said. What no seal covers is as good
-as whoever had the file; what was cut off behind the last seal, only a floor can tell.
+By docs/formats/log.md and seal.md alone; shares no code with the agent. MACs are for their owner.
+What no seal covers is as good as who had the file. Exits with 0 if it holds, 1 if not, 2 if unread.
 """
 
 import argparse
@@ -15,12 +10,11 @@ import json
 import re
 import sqlite3
 import struct
-from collections.abc import Iterator
 from hashlib import sha3_256, sha3_512, sha256
 from pathlib import Path
 from typing import Any
 
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY, SHOWN = 64 << 20, ("events", "blocks", "pruned", "sealed", "device", "head", "log_id")
 SCHEMA = "fffce16e872d3c4d6be99023563e315bfd4f9ecfda110610ae63fd8273a88b22"
 EVENT, ENTRY = struct.Struct(">BQqQIBBB"), struct.Struct(">I4s")
 BLOCKS = """SELECT no, first_seq, n, head_before, head_after, data, nodes
@@ -42,14 +36,9 @@ NOTE = rb"""\xaf \x61t INT \x61v \x01 \x62no (?P<no>(?=[\x01-\x1b])INT)
     \x67counter (?:\xf6|(?P<counter>(?=[\0-\x1b])INT)) \x67custody (?:\x64file|\x66pkcs11|\x63tpm)
     \x68firmware (?P<length>[\x60-\x77]|\x78[\x18-\xff]|\x79(?!\0)..)(?P<firmware>[\0-\x7f]*)"""
 NOTE, NUMBERS = NOTE.replace(b"INT", INT), ("no", "boot", "size", "counter", "length")
-# what the log says of its seals and of the bodies it lacks, in MessagePack
 COUNT = rb"([\0-\x7f]|\xcc.|\xcd..|\xce.{4}|\xcf.{8})"
 DIGEST = rb"(?:\xc4|\xc5\0|\xc6\0\0\0)\x40(.{64})"
 TOLD = {b"log-sealed/1": b"\x92" + COUNT, b"bodies-pruned/1": b"\x93" + COUNT + COUNT}
-
-
-def number(raw: bytes) -> int:
-    return int.from_bytes(raw[1:] or raw, "big")
 
 
 def decompressed(frame: bytes, zstd: ctypes.CDLL) -> bytes:
@@ -94,12 +83,13 @@ def read_note(raw: bytes) -> dict[str, Any]:
     """What is looked at of a seal; empty where it is malformed."""
     if len(raw) > 4096 or not (found := re.fullmatch(NOTE, raw, re.DOTALL | re.VERBOSE)):
         return {}
-    numbers: Any = {name: found[name] and number(found[name]) for name in NUMBERS}
+    raws = {name: raw for name, raw in found.groupdict().items() if raw and name in NUMBERS}
+    numbers = {name: int.from_bytes(raw[1:] or raw, "big") for name, raw in raws.items()}
     size = numbers["length"] - 0x60 * (len(found["length"]) == 1)
     return found.groupdict() | numbers if size == len(found["firmware"]) else {}
 
 
-def chained(head: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chained(head: bytes, body: bytes) -> Any:
     """Each event and its hash; ValueError, struct.error where they do not follow."""
     at = 0
     while at < len(body):
@@ -123,15 +113,14 @@ def grow(peaks: list[bytes], first: int, start: int, found: bytes, size: int = 1
 class Walk:
     """A log as far as it holds; `bad` is the event where it does not, or 0 for the next one."""
 
-    def __init__(self, db: sqlite3.Connection, device: bytes) -> None:
-        self.db, self.device, self.log_id, self.head = db, device, b"", b""
+    def __init__(self, db: sqlite3.Connection, device: bytes, known: bytes) -> None:
+        self.db, self.device, self.missing, self.log_id, self.head = db, device, {known}, b"", b""
         self.bad = self.events = self.blocks = self.pruned = self.pruned_to = self.sealed = 0
         self.boot, self.last_boot, self.sealed_boot, self.counter = 1, 1, 1, -1
         self.notes = [bytes(64)]  # SHA3-512 of those of the seals, by number
-        self.untold: dict[int, int] = {}  # number of a pruned block: its first event
-        self.digested: list[bytes] = []  # of each block, what a digest of pruned ones is over
-        self.peaks: list[bytes] = []  # complete subtrees, from the left
-        self.tiles: dict[int, bytes] = {}  # where one of 256 ended: the largest subtree there
+        # first events of pruned blocks; subtrees that end with a tile; digested; all subtrees
+        self.untold, self.tiles = dict[int, int](), dict[int, bytes]()
+        self.digested, self.peaks = list[bytes](), list[bytes]()
         self.zstd, self.verdict = ctypes.CDLL("libzstd.so.1"), "tampered"
 
     def need(self, holds: object, reason: str, seq: int = 0) -> None:
@@ -139,7 +128,7 @@ class Walk:
             self.bad = seq
             raise ValueError(reason)
 
-    def rows(self, query: str) -> Iterator[Any]:
+    def rows(self, query: str) -> Any:
         due = -(2**63)  # one at a time, since Python looks a row ahead
         while row := self.db.execute(f"{query} WHERE no >= {due} ORDER BY no LIMIT 1").fetchone():
             yield row
@@ -147,13 +136,13 @@ class Walk:
 
     def go(self) -> None:
         rows = self.db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
-        texts = (text if type(text) is bytes else b"" for row in rows for text in row)
-        digest = sha3_256(b"".join(text + b"\0" for text in texts)).hexdigest()
+        digest = sha3_256(b"".join(text + b"\0" for row in rows for text in row)).hexdigest()
         self.need(digest == SCHEMA, "the schema is not that of format 2")
         row, *more = self.db.execute("SELECT id, log_id, note FROM log").fetchall() or [()]
         named = [*map(type, row)] == [int, bytes, bytes] and row[0] == 1 and len(row[1]) == 32
         self.need(named and not more, "the log has no name of its own")
         self.log_id, self.head = row[1], sha3_512(b"\x02" + row[1] + row[2]).digest()
+        self.missing -= {b"", self.head}
         seals = self.seals()
         due = next(seals, 0)
         for row in self.rows(BLOCKS):
@@ -189,36 +178,33 @@ class Walk:
         self.need(size > 1 or hashes[-1] == after, f"block {no} has another last node", end)
         self.digested.append(struct.pack(">QQI", no, first, n) + before + after + b"".join(hashes))
         self.blocks, self.events, self.head = no, end, after
+        self.missing.discard(after)
         self.last_boot = self.boot if nodes is None else 2**32
 
     def event(self, event: bytes, end: int) -> None:
         version, seq, _, _, boot, clock, level, length = EVENT.unpack_from(event)
         kind, payload = event[32 : 32 + length], event[32 + length :]
         named = version == 1 and 0 < length == len(kind) and kind.decode("ascii").isprintable()
-        if not (named and clock <= 4 and 1 <= level <= 4):
-            raise ValueError("the event is malformed")
-        if seq != self.events + 1 or seq > end or boot < self.boot:
-            raise ValueError(f"it is event {seq} of boot {boot}, in a block through {end}")
+        self.need(named and clock <= 4 and 1 <= level <= 4, "the event is malformed")
+        self.need(seq == self.events + 1 <= end and boot >= self.boot, "another event stands here")
         self.boot = boot
         if kind in TOLD:
-            if not (told := re.fullmatch(TOLD[kind] + DIGEST, payload, re.DOTALL)):
-                raise ValueError("the payload is not that of its kind")
-            *numbers, digest = told.groups()
-            self.told(digest, *map(number, numbers))
+            said: Any = re.fullmatch(TOLD[kind] + DIGEST, payload, re.DOTALL)
+            self.need(said, "the payload is not that of its kind")
+            *numbers, digest = said.groups()
+            self.told(digest, *(int.from_bytes(raw[1:] or raw, "big") for raw in numbers))
 
     def told(self, digest: bytes, first: int, last: int = 0) -> None:
         """Of a seal by its number, or of the bodies that go from one block to another."""
         gone = [no for no in self.untold if first <= no <= last]
-        if last:
-            found = sha3_512(b"".join(self.digested[max(first - 1, 0) : last])).digest()
-            bad = self.untold[gone[0]] if gone else 0
-            self.need(not gone or found == digest, "other bodies went than were told of", bad)
-        else:
-            there = first and self.notes[first : first + 1] == [digest]
-            self.need(there, f"the event tells of a seal {first} that is not there")
+        bodies = sha3_512(b"".join(self.digested[max(first - 1, 0) : last])).digest()
+        holds = (
+            not gone or bodies == digest if last else digest in self.notes[1:][first - 1 : first]
+        )
+        self.need(holds, "an event tells of others than those", self.untold[gone[0]] if gone else 0)
         self.untold = {no: seq for no, seq in self.untold.items() if no not in gone}
 
-    def seals(self) -> Iterator[int]:
+    def seals(self) -> Any:
         """Checks one after the other, and gives its last event as soon as that has to be there."""
         for no, raw, signature in self.rows("SELECT no, note, signature FROM seal"):
             seal, bad = len(self.notes), self.sealed + 1
@@ -245,69 +231,41 @@ class Walk:
 
     def finish(self) -> None:
         query = "SELECT (SELECT count(*) FROM body) + (SELECT count(*) FROM pruned)"
-        rows = self.db.execute(query).fetchone()[0]
-        self.need(rows == self.blocks, "there is a body, or what is left of one, without a block")
-        untold = min(self.untold.values(), default=0)
+        self.need(self.db.execute(query).fetchone() == (self.blocks,), "a body is without a block")
+        untold = [*self.untold.values(), 0][0]
         self.need(not untold, "a block was pruned, and no event tells of it", untold)
         self.need(self.pruned_to <= self.sealed, "no seal covers a pruned block", self.sealed + 1)
         tiles, peaks = dict(self.db.execute("SELECT no, hash FROM tile").fetchall()), list[bytes]()
-        for no in range(self.sealed // 256):
-            grow(peaks, 0, 256 * no, tiles.pop(no, b"") or b"", 256)
-            right = self.tiles.get(256 * no + 256, peaks[-1]) == peaks[-1]
-            self.need(right, f"tile {no} is not that of its leaves", 256 * no + 1)
+        for end in range(256, self.sealed + 1, 256):
+            grow(peaks, 0, end - 256, tiles.pop(end // 256 - 1, b"") or b"", 256)
+            self.need(self.tiles.get(end, peaks[-1]) == peaks[-1], "a tile is another", end - 255)
         self.need(not tiles, "there is a tile too many", self.sealed // 256 * 256 + 1)
         self.verdict, pages = "damaged", self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         self.need(pages == b"ok", pages.decode("ascii", "replace"))
-
-    def check_floor(self, log_id: bytes, seals: int, seq: int, head: bytes) -> None:
-        self.verdict, query = "truncated", "SELECT head_before FROM block WHERE first_seq = ?"
-        there = log_id == self.log_id and seals < len(self.notes) and seq <= self.events
-        self.need(there, f"the log had {seals} seals and went on to event {seq}")
-        found = self.db.execute(query, (seq + 1,)).fetchone() or (self.head,)
-        self.need(found == (head,), f"event {seq} is not the one that the floor knows")
+        self.verdict = "truncated" if self.missing else "intact"
+        self.need(not self.missing, "the log had a head that it has not: its end was cut off")
 
 
-def read_floor(path: Path) -> tuple[Any, ...]:
-    """Log id, seals, last event and its hash by the newer whole record of the two."""
-    raw, whole = path.read_bytes(), []
-    for record in (raw[:512], raw[512:1024]):
-        fits = record[:5] == b"AMOF\x01" and not any(record[125:480])
-        if fits and sha3_256(record[:480]).digest() == record[480:]:
-            whole.append(struct.unpack_from(">Q32sQQ64s", record, 5))
-    if not whole:
-        raise OSError(f"{path.name!r} has no whole record of a floor")
-    return max(whole)[1:]
-
-
-def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """The file, of which nothing is run, and whether it has fewer pages than it says."""
-    if not path.is_file() or sqlite3.sqlite_version_info < (3, 37):
-        raise OSError(f"{path.name!r} is no file, or SQLite {sqlite3.sqlite_version} below 3.37")
+def judge(path: Path, device: bytes = b"", known: bytes = b"") -> dict[str, Any]:
+    """The verdict, as it is printed. Raises OSError, sqlite3.Error."""
+    if not path.is_file() or len(device or bytes(65)) != 65 or len(known or bytes(64)) != 64:
+        raise OSError(f"{path.name!r} is no file, the key not 65 bytes or the head not 64")
     with path.open("rb") as file:
-        head = file.read(100)
-    if head[60:64] + head[68:72] != b"\0\0\0\x02AMO1":
+        start = file.read(100).ljust(100)
+    page, pages, version, owner = struct.unpack(">16xH10xI28xI4x4s28x", start)
+    if (version, owner) != (2, b"AMO1"):
         raise OSError(f"{path.name!r} is no event log of format 2")
     still = not path.with_name(f"{path.name}-wal").exists()
-    page = {b"\0\1": 65_536}.get(head[16:18], int.from_bytes(head[16:18], "big"))
-    short = still and path.stat().st_size < page * int.from_bytes(head[28:32], "big")
+    short = still and path.stat().st_size < (65_536 if page == 1 else page) * pages
     uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
     db = sqlite3.connect(uri, uri=True, isolation_level=None)
     db.text_factory = bytes
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BODY + 65_536)
-    db.executescript("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
-    return db, short
-
-
-def judge(path: Path, floor: Path | None = None, device: bytes = b"") -> dict[str, Any]:
-    """The verdict, as it is printed. Raises OSError, sqlite3.Error."""
-    known, (db, short) = read_floor(floor) if floor else None, connect(path)
-    walk, reason = Walk(db, device), "every event follows from the one before it"
+    walk, reason = Walk(db, device, known), "every event follows from the one before it"
     try:
+        db.executescript("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
         walk.go()
         walk.finish()
-        if known:
-            walk.check_floor(*known)
-        walk.verdict = "intact"
     except (ValueError, TypeError, struct.error, sqlite3.Error) as error:
         code, reason = getattr(error, "sqlite_errorcode", 0), str(error)
         if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
@@ -319,28 +277,21 @@ def judge(path: Path, floor: Path | None = None, device: bytes = b"") -> dict[st
         walk.verdict, reason = "truncated", "the file ends before its last page"
     bad = None if walk.verdict == "intact" else walk.bad or walk.events + 1
     found = {"verdict": walk.verdict, "first_bad_seq": bad, "reason": reason}
-    found |= {name: getattr(walk, name) for name in ("events", "blocks", "pruned", "sealed")}
-    found |= {name: getattr(walk, name).hex() for name in ("device", "head", "log_id")}
-    return found | {"seals": len(walk.notes) - 1}
+    return found | {name: getattr(walk, name) for name in SHOWN} | {"seals": len(walk.notes) - 1}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check a copied event log.", epilog=__doc__)
     parser.add_argument("log", type=Path, help="a copy of events.db")
-    parser.add_argument("--floor", type=Path, help="the file beside it that tells its least end")
-    parser.add_argument("--device", type=bytes.fromhex, help="public key, 65 bytes")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    hexadecimal: Any = {"metavar": "HEX", "type": lambda text: bytes.fromhex(text or "?")}
+    parser.add_argument("--device", help="the public key of its seals, 65 bytes", **hexadecimal)
+    parser.add_argument("--head", help="one that it once had, 64 bytes", **hexadecimal)
     given = parser.parse_args()
-    if given.device is not None and len(given.device) != 65:
-        parser.error("argument --device: a public key has 65 bytes")
     try:
-        found = judge(given.log, given.floor, given.device or b"")
+        found = judge(given.log, given.device or b"", given.head or b"")
     except (OSError, sqlite3.Error) as error:
         parser.error(ascii(str(error))[1:-1])
-    text = "{verdict} at sequence {first_bad_seq}: {reason}"
-    if found["verdict"] == "intact":
-        text = "intact: {events} events, {pruned} of {blocks} blocks pruned; {sealed} events sealed"
-    print(json.dumps(found) if given.json else ascii(text.format(**found))[1:-1])
+    print(json.dumps(found, default=bytes.hex, indent=2))
     return int(found["verdict"] != "intact")
 
 

@@ -64,8 +64,9 @@ def by_agent(path: Path, known: Known = NOTHING) -> Found:
 
 
 def by_tool(path: Path, known: Known = NOTHING) -> Found:
+    floor = floors.read(known.floor) if known.floor else None
     try:
-        verdict = verify_log.judge(path, known.floor, known.device)
+        verdict = verify_log.judge(path, known.device, floor.head.hash if floor else b"")
     except (OSError, sqlite3.Error):
         return UNUSABLE
     return Found(verdict["verdict"], verdict["first_bad_seq"])
