@@ -1,7 +1,6 @@
 """What several commands print alike: the default state directory, progress bars, figures."""
 
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,6 @@ import click
 import structlog
 
 from agent.clock import MS, SECOND
-from agent.errors import UsageError
 from agent.eventstore.state import EVENTS
 
 STATE = "/var/lib/amo-agent"
@@ -78,16 +76,6 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 def _nowhere(_done: int, _total: int) -> None:
     """Nobody watches."""
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """A file that is new or begun anew; a new one is its owner's alone. Raises UsageError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - opened private
-            file.write(data)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from error
 
 
 def figures(pairs: dict[str, object]) -> str:
