@@ -15,6 +15,8 @@ from agent.eventstore.sealcheck import BadSealError
 from agent.eventstore.walk import Walked
 
 DIGEST_BYTES: Final = 64
+MAX_NO: Final = (1 << 63) - 1
+"""Of a seal: docs/formats/seal.md."""
 
 
 class Anchor(NamedTuple):
@@ -31,7 +33,7 @@ class Anchor(NamedTuple):
             anchor = cls(int(no), bytes.fromhex(digits))
         except ValueError:
             anchor = cls(0, b"")
-        if anchor.no < 1 or len(anchor.digest) != DIGEST_BYTES:
+        if not 0 < anchor.no <= MAX_NO or len(anchor.digest) != DIGEST_BYTES:
             raise UsageError(f"{text[:160]!r} is no anchor: NO:DIGEST with 128 hexadecimal digits")
         return anchor
 
@@ -58,7 +60,7 @@ def fault(reader: LogReader, anchor: Anchor) -> str:
     The seals themselves are checked elsewhere (sealcheck.py): this is all that an anchor adds.
     Raises StoreError.
     """
-    seal = next(reader.seals(anchor.no), None)
+    seal = next(reader.seals(anchor.no), None) if anchor.no <= MAX_NO else None
     if seal is None or seal.no != anchor.no:
         last = reader.last_seal()
         there = 0 if last is None else last.no

@@ -73,12 +73,14 @@ class Beside(NamedTuple):
     floor:  how far the log is known to reach
     device: the public key of its seals, 65 bytes; keys: those of their MACs
     anchor: one of its seals, as AMO bears witness to it
+    next_seal: number of the key beside it, which is never more than one ahead of its seals
     """
 
     floor: Floor | None = None
     device: bytes | None = None
     keys: OwnersKeys | None = None
     anchor: Anchor | None = None
+    next_seal: int | None = None
 
 
 NOTHING: Final = Beside()
@@ -200,7 +202,7 @@ class _Verifier:
 
     def _compared(self, reader: LogReader) -> tuple[Word, str]:
         """A log that holds: is it whole, and the one that AMO bears witness to?"""
-        lost, told = lost_tail(reader, self._beside.floor)
+        lost, told = lost_tail(reader, self._beside.floor, self._beside.next_seal)
         if lost is not None:
             return "truncated", told
         anchor = self._beside.anchor

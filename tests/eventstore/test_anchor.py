@@ -89,11 +89,16 @@ def test_log_without_a_seal_has_no_anchor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "3", "3:", f":{'0' * 128}", f"0:{'0' * 128}", f"-1:{'0' * 128}", f"3:{'0' * 126}",
-     f"3:{'0' * 130}", f"3:{'g' * 128}", f"x:{'0' * 128}", f"3:{'0' * 128}:4"],
+     f"{2**63}:{'0' * 128}", f"3:{'0' * 130}", f"3:{'g' * 128}", f"x:{'0' * 128}", f"3:{'0' * 128}:4"],
 )  # fmt: skip
 def test_text_that_is_no_anchor_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="NO:DIGEST"):
         Anchor.parse(text)
+
+
+def test_first_and_last_number_of_a_seal_are_numbers_of_an_anchor() -> None:
+    for no in (1, 2**63 - 1):
+        assert Anchor.parse(f"{no}:{'0' * 128}").no == no
 
 
 def test_rt_11_verifier_that_knows_an_anchor_refuses_the_log(state: Path) -> None:
