@@ -25,11 +25,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# half an hour, best with nothing else on the machine; asn1c, if it is to be there too, is a package of Debian
 bench: $(READY)
+	$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.bsm
 	$(BIN)/python -m bench.lateness
-	$(BIN)/python -m bench.store --rows 200000
+	$(BIN)/python -m bench.store --growth
+	$(BIN)/python -m bench.retention
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil

@@ -17,8 +17,8 @@ from agent.cli.pick import LIMIT, picked, wish_of, wishes
 from agent.cli.show import STATE, bar, log_file
 from agent.errors import UsageError
 from agent.events import FramesCaptured, SignalsSampled
+from agent.eventstore.checked import CheckedReader
 from agent.eventstore.log import Recorded
-from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import Progress
 from agent.export.seen import Seen, seen
 from agent.export.target import apart, new_file, standard_output
@@ -95,7 +95,7 @@ def export(
     chosen, wish, tally = FORMATS[form], wish_of(**wished), Tally()
     write = _writer(chosen)
     with (
-        LogReader.open(log_file(state)) as log,
+        CheckedReader.open(log_file(state)) as log,
         owners_eye(state) if unseal else nullcontext() as owner,
         _target(state, out, chosen) as stream,
         _progress(stream) as report,

@@ -16,7 +16,7 @@ from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, log_file
 from agent.cli.state import command as state_
 from agent.cli.verify import command as verify
-from agent.eventstore.reader import LogReader
+from agent.eventstore.checked import CheckedReader
 from agent.export.seen import json_line
 
 
@@ -52,7 +52,7 @@ def show(
     """
     wish = wish_of(**wished)
     with (
-        LogReader.open(log_file(state)) as log,
+        CheckedReader.open(log_file(state)) as log,
         owners_eye(state) if unseal else nullcontext() as opener,
     ):
         open_sealed = opener.open if opener else None

@@ -131,7 +131,8 @@ class LogReader:
             raise ValueError(f"after = {after}; sequence numbers begin at 1")
         last = sys.maxsize if through is None else through
         due = None
-        for block in self.blocks(self.block_with(after + 1)):
+        end = sys.maxsize if through is None else self.block_with(through)
+        for block in self.span(self.block_with(after + 1), end):
             due = min(block.first_seq, after + 1) if due is None else due
             if block.first_seq != due:
                 raise LogCorruptError(f"{self._path}: event {block.first_seq} follows {due - 1}")
@@ -139,7 +140,12 @@ class LogReader:
                 if after < recorded.seq <= last:
                     yield recorded
             due += block.n
-            if due > last:
+
+    def span(self, first: int, last: int) -> Iterator[Block]:
+        """The blocks of these numbers, of which there may be fewer, in order."""
+        for block in self.blocks(first) if first <= last else ():
+            yield block
+            if block.no >= last:
                 return
 
     def blocks(self, first: int = LOWEST) -> Iterator[Block]:

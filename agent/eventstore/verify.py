@@ -24,8 +24,8 @@ from agent.eventstore.reader import (
     nobody_writes,
 )
 from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
-from agent.eventstore.walk import Walked
-from agent.eventstore.walks import last_block, walks_of
+from agent.eventstore.walk import Walked, walk
+from agent.eventstore.walks import last_block, looks
 
 Progress = Callable[[int, int], None]
 Word = Literal["intact", "tampered", "truncated", "damaged"]
@@ -220,7 +220,14 @@ class _Verifier:
         seals = SealChecker(reader, device=self._beside.device, keys=self._beside.keys)
         self._seals, pruned = seals, PruneChecker(reader)
         self._anchors = anchors = AnchorChecker(reader)
-        with walks_of(reader, self._path, total, still=self._still, alone=self._alone) as walks:
+        with looks(
+            reader,
+            self._path,
+            range(1, total + 1),
+            walk,
+            still=self._still,
+            alone=self._alone,
+        ) as walks:
             for walked in walks:
                 fold.take(walked)
                 seals.take(walked)

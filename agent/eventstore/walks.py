@@ -2,16 +2,17 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain as chain_of
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.errors import StoreError
-from agent.eventstore.reader import LOWEST, LogReader
-from agent.eventstore.walk import Walked, walk
+from agent.eventstore.reader import LOWEST, Block, LogReader
+
+T = TypeVar("T")
 
 _SHARE: Final = 64
 """Blocks that a process looks at in one go."""
@@ -28,35 +29,53 @@ def last_block(reader: LogReader) -> int:
 
 
 @contextmanager
-def walks_of(
-    reader: LogReader, path: Path, total: int, *, still: bool, alone: bool
-) -> Iterator[Iterable[Walked]]:
-    """Every block in order, looked at in this process or shared out."""
+def looks(
+    reader: LogReader,
+    path: Path,
+    numbers: range,
+    look: Callable[[Block], T],
+    *,
+    still: bool = False,
+    alone: bool = False,
+) -> Iterator[Iterable[T]]:
+    """What `look` says of each block of these numbers, in their order, and of any beyond 1.
+
+    look: a function of a module, since other processes may call it
+    """
     processes = len(os.sched_getaffinity(0))
-    if alone or total < _WORTH or processes == 1:
-        yield map(walk, reader.blocks())
+    if alone or len(numbers) < _WORTH or processes == 1:
+        yield map(look, reader.blocks(_beginning(numbers.start)))
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        look = partial(_look, path, still)
-        shares = pool.imap(look, range(1, total + 1, _SHARE))
-        yield chain_of(_in_order(shares), map(walk, reader.blocks(total + 1)))
+        share = partial(_look, path, still, look)
+        shares = pool.imap(share, numbers[::_SHARE])
+        yield chain_of(_in_order(shares), map(look, reader.blocks(numbers.stop)))
 
 
-def _look(path: Path, still: bool, first: int) -> tuple[list[Walked], StoreError | None]:  # noqa: FBT001 - a part of a call that is sent elsewhere
-    """The blocks of one share as far as they can be read, and why not further."""
-    found: list[Walked] = []
+def _beginning(first: int) -> int:
+    return LOWEST if first == 1 else first
+
+
+def _look(
+    path: Path,
+    still: bool,  # noqa: FBT001 - a part of a call that is sent elsewhere
+    look: Callable[[Block], T],
+    first: int,
+) -> tuple[list[T], StoreError | None]:
+    """Of the blocks of one share as far as they can be read, and why not further."""
+    found: list[T] = []
     try:
         with LogReader.open(path, still=still) as reader:
-            for block in reader.blocks(LOWEST if first == 1 else first):
+            for block in reader.blocks(_beginning(first)):
                 if block.no >= first + _SHARE:
                     break
-                found.append(walk(block))
+                found.append(look(block))
     except StoreError as error:
         return found, error
     return found, None
 
 
-def _in_order(shares: Iterable[tuple[list[Walked], StoreError | None]]) -> Iterator[Walked]:
+def _in_order(shares: Iterable[tuple[list[T], StoreError | None]]) -> Iterator[T]:
     for found, error in shares:
         yield from found
         if error is not None:
