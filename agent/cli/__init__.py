@@ -96,7 +96,7 @@ def _lead_nowhere() -> None:
             os.dup2(descriptor, number)
             if descriptor != number:
                 os.close(descriptor)
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: PTH123, SIM115 - for as long as the process lives
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - for as long as the process lives
 
 
 def _run(arguments: list[str]) -> int:

@@ -63,7 +63,7 @@ def test_rt_11_every_earlier_state_of_the_log_is_found(state: Path) -> None:
     for seals, blocks in ((2, 5), (1, 2), (0, 1), (0, 0)):
         older = copied(state, state.with_name(f"older-{seals}-{blocks}"))
         cut(older, seals, blocks)
-        assert "its tail was cut off" in told(older, anchor)
+        assert told(older, anchor).endswith(f"the log has {seals} seals: its tail was cut off")
 
 
 def test_rt_14_log_written_anew_has_another_seal_of_that_number(
@@ -89,7 +89,8 @@ def test_log_without_a_seal_has_no_anchor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "3", "3:", f":{'0' * 128}", f"0:{'0' * 128}", f"-1:{'0' * 128}", f"3:{'0' * 126}",
-     f"{2**63}:{'0' * 128}", f"3:{'0' * 130}", f"3:{'g' * 128}", f"x:{'0' * 128}", f"3:{'0' * 128}:4"],
+     f"{2**63}:{'0' * 128}", f"3:{'0' * 130}", f"3:{'g' * 128}", f"x:{'0' * 128}",
+     f"3:{'0' * 128}:4"],
 )  # fmt: skip
 def test_text_that_is_no_anchor_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="NO:DIGEST"):
