@@ -71,18 +71,19 @@ def command(
 
 def _floor(given: Path | None, state: Path) -> floor.Floor | None:
     """A floor that is named has to be one; one that lies there broken is as if there were none."""
-    if given is None:
-        with suppress(MalformedInputError):
-            return floor.read(state / FLOOR) if state.is_dir() else None
+    if given is None and not state.is_dir():
         return None
+    path = given or state / FLOOR
     try:
-        found = floor.read(given)
+        found = floor.read(path)
     except MalformedInputError as error:
-        raise UsageError(f"{given}: {error}") from error
-    except StoreError as error:
+        if given is None:
+            return None
+        raise UsageError(f"{path}: {error}") from error
+    except StoreError as error:  # nothing was checked, so nothing is said of the log
         raise UsageError(str(error)) from error
-    if found is None:
-        raise UsageError(f"{given}: there is no floor")
+    if given is not None and found is None:
+        raise UsageError(f"{path}: there is no floor")
     return found
 
 

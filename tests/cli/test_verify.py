@@ -98,6 +98,9 @@ def test_a_floor_that_is_none_is_wrong_input(state: Path, cli: Cli, tmp_path: Pa
     elsewhere = cli("log", "verify", state, "--floor", tmp_path)
     assert elsewhere.code == 2
     assert str(tmp_path) in elsewhere.complaint
+    (state / "floor").unlink()
+    (state / "floor").mkdir()
+    assert cli("log", "verify", state).code == 2, "a floor that cannot be read says nothing"
 
 
 def test_rt_09_a_log_put_back_without_its_floor_is_missed_by_the_next_seal_key(
