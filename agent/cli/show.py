@@ -1,6 +1,7 @@
 """What several commands print alike: the default state directory, progress bars, figures."""
 
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,6 +77,12 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 def _nowhere(_done: int, _total: int) -> None:
     """Nobody watches."""
+
+
+def one_line(value: object) -> str:
+    """A text that could move the cursor, or pass for another line, as JSON has it."""
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
 
 
 def figures(pairs: dict[str, object]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from agent import installed
 from agent.archive import owners_view
 from agent.bsm.si import physical
-from agent.cli.show import STATE, TIME, bar, iso, log_file, utc_ns
+from agent.cli.show import STATE, TIME, bar, iso, log_file, one_line, utc_ns
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.events import BsmMade, Event, PositionFixed, decode
 from agent.eventstore.instant import last_at
@@ -128,4 +128,4 @@ def _lines(name: str, value: Any) -> Iterator[str]:
 
 
 def _word(name: str, value: Any) -> str:
-    return iso(value) if name.endswith("_ns") else str(value)
+    return iso(value) if name.endswith("_ns") else one_line(value)

@@ -20,7 +20,7 @@ from agent.errors import LogCorruptError, MalformedInputError, UsageError
 from agent.eventstore import chain
 from agent.eventstore.log import Head, Recorded
 from agent.eventstore.schema import APPLICATION_ID, FORMAT, SCHEMA
-from agent.files import store_error
+from agent.files import named_in_utf8, store_error
 
 BUSY_MS: Final = 2_000
 LOWEST: Final = -(2**63)
@@ -282,7 +282,7 @@ class LogReader:
 def connect(path: Path, *, still: bool = False) -> apsw.Connection:
     """A read-only connection; nothing is read yet. Raises UsageError, StoreError."""
     try:
-        found = path.stat()
+        found = named_in_utf8(path).stat()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: there is no log: {getattr(error, 'strerror', error)}") from error
     if not stat.S_ISREG(found.st_mode) or found.st_size == 0:

@@ -98,6 +98,19 @@ def test_a_file_in_place_of_the_state_directory_is_refused(cli: Cli, log: Path) 
     assert log.name in result.complaint
 
 
+def test_a_state_directory_whose_name_sqlite_cannot_take_is_refused(
+    cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / os.fsdecode(b"st\xff")
+    assert "UTF-8" in cli("replay", log, "--state", state).complaint
+    assert not state.exists()
+    state.mkdir()
+    (state / "events.db").touch()
+    for command in ("verify", "show", "state"):
+        result = cli("log", command, state)
+        assert (result.code, "UTF-8" in result.complaint) == (2, True)
+
+
 def test_a_read_only_disk_is_refused(log: Path, tmp_path: Path) -> None:
     """In a mount namespace of its own, since root may write wherever it is not mounted ro."""
     place = tmp_path / "disk"
