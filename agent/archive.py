@@ -93,9 +93,8 @@ def archive(
         stack.callback(writer.close)
         journal = Journal(writer, Sealer(segments, log.log_id).seal, clock)
         unsealer = Unsealer(keys.owner, segments.store, log.log_id)
-        if broken is not None:
-            journal.write(LogContinued(*broken))
-        stack.enter_context(sealed(state, log, keys, writer, journal, clock))
+        continued = None if broken is None else LogContinued(*broken)
+        stack.enter_context(sealed(state, log, keys, writer, journal, clock, continued))
         eraser = Eraser(state=state, log=log, journal=journal, keys=segments)
         journal.write(AgentStarted(__version__, _boot_id(), SqliteLog.sqlite_version))
         try:

@@ -9,6 +9,7 @@ import structlog
 from agent import __version__
 from agent.clock import Clock
 from agent.errors import AgentError, SealError
+from agent.events import LogContinued
 from agent.eventstore import floor
 from agent.eventstore.ending import check_end, sealed_end
 from agent.eventstore.floor import Floor
@@ -44,17 +45,24 @@ class DeviceKeys:
 
 @contextmanager
 def sealed(
-    state: Path, log: SqliteLog, keys: Keys, writer: LogWriter, journal: Journal, clock: Clock
+    state: Path,
+    log: SqliteLog,
+    keys: Keys,
+    writer: LogWriter,
+    journal: Journal,
+    clock: Clock,
+    continued: LogContinued | None,
 ) -> Iterator[None]:
     """Seals the log until the end of the context, and then once more.
 
+    continued: of a new log that goes on from a broken one, its very first event
     The first events of the run say what was found at the end of the log. Raises LogCorruptError
     for a last seal that does not hold, SealError for one of another device, StoreError.
     """
     sealer = Sealer(
         log,
         state / EVENTS,
-        keys=DeviceKeys(keys, _begin(state, log, keys, journal)),
+        keys=DeviceKeys(keys, _begin(state, log, keys, journal, continued)),
         firmware=Firmware(__version__, image()),
         clock=clock,
         floor_file=state / FLOOR,
@@ -69,7 +77,9 @@ def sealed(
     _end(thread, sealer, log, journal)
 
 
-def _begin(state: Path, log: SqliteLog, keys: Keys, journal: Journal) -> SealKey:
+def _begin(
+    state: Path, log: SqliteLog, keys: Keys, journal: Journal, continued: LogContinued | None
+) -> SealKey:
     """Says what the end of the log is like; then the floor is laid anew and the next key is there.
 
     In this order, so that what was lost is told again if the power fails before it is on disk.
@@ -81,8 +91,9 @@ def _begin(state: Path, log: SqliteLog, keys: Keys, journal: Journal) -> SealKey
         if last is not None and last.device != keys.device.public:
             raise SealError(f"seal {last.no} of this log is that of another device key")
         checked, lost = check_end(reader, state / FLOOR, None if key is None else key.no)
-    for event in (checked,) if lost is None else (lost, checked):
-        journal.write(event)
+    for event in (continued, lost, checked):
+        if event is not None:
+            journal.write(event)
     journal.flush()
     seals = 0 if last is None else last.no
     floor.write(state / FLOOR, Floor(log.log_id, seals, log.head()))

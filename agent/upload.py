@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from agent.errors import ErasedError, StoreError
+from agent.errors import ErasedError, SealError, StoreError
 from agent.events import (
     BodiesPruned,
     ConsentGranted,
@@ -133,7 +133,11 @@ class Uploader:
         self._lost |= {receipt.parcel_id: receipt for receipt in lost}
 
     async def once(self, levels: Iterable[Level]) -> list[ParcelRegistered]:
-        """Send everything of these levels that the log holds now. Raises RemoteError."""
+        """Send everything of these levels that the log holds now.
+
+        Raises RemoteError at once, and SealError for a level of which an event does not open, when
+        the others are sent.
+        """
         await asyncio.to_thread(self._journal.flush)
         head = self._log.head().seq
         done = [await self._send(path) for path in self._unsent()]
@@ -142,11 +146,22 @@ class Uploader:
             if path is not None:
                 done.append(await self._send(path))
             del self._lost[name]
+        closed: SealError | None = None
         for level in levels:
-            while self._through[level] < head:
-                path = await asyncio.to_thread(self._pack_next, level, head)
-                if path is not None:
-                    done.append(await self._send(path))
+            try:
+                done += await self._send_new(level, head)
+            except SealError as error:
+                closed = error
+        if closed is not None:
+            raise closed
+        return done
+
+    async def _send_new(self, level: Level, head: int) -> list[ParcelRegistered]:
+        done = []
+        while self._through[level] < head:
+            path = await asyncio.to_thread(self._pack_next, level, head)
+            if path is not None:
+                done.append(await self._send(path))
         return done
 
     def _pack_next(self, level: Level, head: int) -> Path | None:

@@ -22,8 +22,10 @@ from agent.events import (
     decode,
 )
 from agent.eventstore import floor, note
+from agent.eventstore.anchor import Anchor, last_anchor
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sqlite import SqliteLog
+from agent.eventstore.verify import Beside, verify
 from agent.installed import image
 from agent.wallet import curve
 from agent.wallet.keys import FileKey, load_keys
@@ -285,6 +287,38 @@ def test_rt_12_yesterdays_log_under_todays_floor_and_key(state: Path, tmp_path: 
         assert holds(back) == 4, "keys begun anew, and said so, hold again"
 
 
+def given_back(state: Path, tmp_path: Path) -> tuple[Path, Anchor]:
+    """A card that shows what it held before the last run, keys and all; the seal of that run."""
+    old = Path(shutil.copytree(state, tmp_path / "old", symlinks=True))
+    run_well(state)
+    with LogReader.open(state / "events.db") as reader:
+        anchor = last_anchor(reader)
+    assert anchor is not None
+    return old, anchor
+
+
+def test_rt_55_card_that_gives_old_data_back_is_found_by_a_floor_on_another_device(
+    state: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another-device"
+    elsewhere.mkdir()
+    (state / "floor").rename(elsewhere / "floor")
+    (state / "floor").symlink_to(elsewhere / "floor")
+    before = end(state)
+    old, _ = given_back(state, tmp_path)
+    assert lost(old) == TailLost(end(state), before, "rolled-back")
+    run_well(old)
+
+
+def test_rt_55_card_that_gives_its_floor_back_too_is_found_by_an_anchored_seal_alone(
+    state: Path, tmp_path: Path
+) -> None:
+    old, anchor = given_back(state, tmp_path)
+    assert verify(old / "events.db", Beside(floor.read(old / "floor"))).verdict == "intact"
+    assert verify(old / "events.db", Beside(anchor=anchor)).verdict == "truncated"
+    run_well(old)
+
+
 def test_rt_13_log_that_went_on_elsewhere_is_not_the_one_of_this_floor(
     state: Path, tmp_path: Path
 ) -> None:
@@ -358,6 +392,28 @@ def test_key_of_the_seals_that_is_gone_is_begun_anew_and_said_so(state: Path, go
         owned = owners(state, keys, reader.log_id)
     assert owned.firsts == ((1, 3) if gone == "seal.key" else (3,))
     assert checked(state).seals == 4
+
+
+def test_rt_46_key_of_the_seals_that_rotted_is_told_and_begun_anew(state: Path) -> None:
+    key = bytearray((state / "keys" / "seal.key").read_bytes())
+    key[20] ^= 1
+    (state / "keys" / "seal.key").write_bytes(key)
+    assert verdict(state) == "key-lost"
+    run_well(state)
+    assert holds(state) == 4
+
+
+@pytest.mark.parametrize("name", ["owner.key", "device.key", "account.key"])
+def test_rt_46_no_run_begins_with_a_key_that_rotted_and_none_is_replaced(
+    state: Path, name: str
+) -> None:
+    path = state / "keys" / name
+    rotten = bytearray(path.read_bytes())
+    rotten[-1] ^= 1
+    path.write_bytes(rotten)
+    with pytest.raises(SealError, match=name.removesuffix(".key")):
+        run(state)
+    assert path.read_bytes() == rotten
 
 
 def test_log_from_before_there_were_seals_gets_its_keys(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The house has floors. An import may go down, never up and never next door."""
 
 import ast
+from array import array
 from pathlib import Path
 
 AGENT = Path(__file__).parent.parent / "agent"
@@ -97,3 +98,28 @@ def test_some_libraries_are_imported_in_one_place_only() -> None:
 def test_every_module_stands_on_a_known_floor() -> None:
     known = GROUND | DRIVERS | DOMAIN | GALLERY | ROOF | {"__init__"}
     assert {module.split("/")[0] for module, _ in modules()} <= known
+
+
+FORMATS = ("eventstore", "wallet", "parcel", "outbox", "events", "files")
+"""What lays bytes out that other machines read."""
+
+
+def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    """(name of what is called, call) of every call in a module."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(ast.unparse(call.func).rpartition(".")[2], call) for call in found]
+
+
+def test_rt_56_no_layout_takes_the_byte_order_or_the_word_size_of_its_machine() -> None:
+    layouts = 0
+    for source in (AGENT / name for name in FORMATS):
+        for path in source.rglob("*.py") if source.is_dir() else [source.with_suffix(".py")]:
+            for name, call in calls(ast.parse(path.read_text(encoding="utf-8"))):
+                if name == "Struct":
+                    layouts += 1
+                    assert ast.unparse(call.args[0]).lstrip("f")[1] == ">", path
+                if name in {"to_bytes", "from_bytes"}:
+                    layouts += 1
+                    assert ast.unparse(call.args[1]) == "'big'", path
+    assert layouts > 20
+    assert [array(code).itemsize for code in "qQdI"] == [8, 8, 8, 4]  # of parcel/columns.py

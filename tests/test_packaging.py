@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.archive import STUCK_NS
+from agent.clock import SECOND
 from agent.config import load_config
+from agent.service import BEAT_NS
 
 ROOT = Path(__file__).parent.parent
 DATA_PACKAGES = {"agent.asn1": ROOT / "asn1", "agent.dbc": ROOT / "dbc"}
@@ -153,3 +156,14 @@ def test_unit_runs_the_installed_command_with_the_example_configuration() -> Non
     unit = (ROOT / "systemd" / "amo-agent.service").read_text(encoding="utf-8")
     assert "\nExecStart=/usr/bin/amo-agent run --config /etc/amo-agent/agent.toml\n" in unit
     assert "\nRestartPreventExitStatus=78\n" in unit
+
+
+def test_rt_53_unit_starts_an_agent_that_hangs_or_died_again_within_5_s() -> None:
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # its own way to keep case
+    unit.read(ROOT / "systemd" / "amo-agent.service", encoding="utf-8")
+    service, beat_s = unit["Service"], BEAT_NS / SECOND
+    assert (service["Type"], service["Restart"]) == ("notify", "on-failure")
+    assert STUCK_NS / SECOND + beat_s < float(service["WatchdogSec"]) <= 30
+    assert float(service["RestartSec"]) <= 5
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"

@@ -3,16 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from agent.archive import Archive
+from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.clock import MS, SECOND, ManualClock, SystemClock
 from agent.compose import recorder
-from agent.errors import ConfigError, RemoteError, SourceLostError
-from agent.events import BsmHeard, BsmMade, ClockStepped, InputClosed, InputOpened
+from agent.errors import ConfigError, RemoteError, SourceLostError, StoreError
+from agent.events import (
+    BsmHeard,
+    BsmMade,
+    ClockStepped,
+    InputClosed,
+    InputOpened,
+    PositionFixed,
+)
+from agent.eventstore.verify import verify
 from agent.installed import codec
 from agent.position import PositionFix
 from agent.record import Recorder
@@ -191,7 +200,7 @@ async def test_the_watchdog_is_told_ready_then_alive_then_stopping(parts: Archiv
     assert watchdog.told[-1] == "stopping"
 
 
-async def test_a_log_that_takes_nothing_starves_the_watchdog(
+async def test_rt_53_a_log_that_takes_nothing_starves_the_watchdog(
     parts: Archive, clock: ManualClock
 ) -> None:
     watchdog = Watchdog()
@@ -275,6 +284,59 @@ async def test_rt_57_wall_clock_that_steps_is_told_in_the_log(
     assert [event for event in opened(parts) if isinstance(event, ClockStepped)] == [
         ClockStepped(by_ns)
     ]
+
+
+async def test_rt_58_time_that_a_spoofed_receiver_turns_back_is_told_and_moves_no_event(
+    parts: Archive, clock: ManualClock
+) -> None:
+    """The machine's clock follows the receiver, whose own time is kept as it came."""
+    day_ns = 24 * 3600 * SECOND
+    begun_ns, stop = clock.now_ns(), asyncio.Event()
+    feeds: list[Feed] = []
+
+    def open_() -> Feed:
+        feeds.append(Feed([fix(clock.now_ns())], breaks=not feeds, endless=bool(feeds)))
+        return feeds[-1]
+
+    run = asyncio.create_task(service(parts, Source("gnss", open_)).run(stop))
+    while not (feeds and feeds[0].closed):
+        await asyncio.sleep(0)
+    clock.step(clock.now_ns() - day_ns)
+    while not (len(feeds) > 1 and feeds[1].taken):
+        await asyncio.sleep(0)
+    stop.set()
+    await run
+    parts.journal.flush()
+
+    events = list(parts.log.read())
+    told = [event for event in opened(parts) if isinstance(event, ClockStepped | PositionFixed)]
+    first, step, second, *_ = told
+    assert isinstance(first, PositionFixed)
+    assert step == ClockStepped(-day_ns)
+    assert isinstance(second, PositionFixed)
+    assert second.t_ns < begun_ns <= first.t_ns
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    times = [event.mono_ns for event in events if event.kind != PositionFixed.kind]
+    assert times == sorted(times)
+    assert events[-1].t_ns < begun_ns
+    assert verify(parts.state / "events.db").verdict == "intact"
+
+
+async def died(state: Path) -> None:
+    """A run whose writer ends in the middle."""
+    clock = ManualClock()
+    with archive(state, clock, wait=False) as parts:
+        feed = Feed(endless=True)
+        run = asyncio.create_task(service(parts, Source("a", lambda: feed)).run(asyncio.Event()))
+        await asyncio.sleep(0.05)
+        parts.writer.stop(StoreError("the disk is gone"))
+        clock.step(-10 * SECOND)  # which the run has to tell
+        await asyncio.wait_for(run, 5)
+
+
+async def test_rt_53_writer_that_died_ends_the_service_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the disk is gone"):
+        await died(tmp_path / "state")
 
 
 async def test_late_ticks_are_counted(parts: Archive) -> None:

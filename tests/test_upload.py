@@ -1,8 +1,9 @@
 """Outward: what is in the log goes up once, encrypted to the owner, and its receipt comes back."""
 
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,10 +14,10 @@ from agent.amo.devnode.net import DevNet
 from agent.amo.market import Registered, Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
-from agent.archive import Archive, archive
+from agent.archive import SEGMENTS, Archive, archive
 from agent.clock import SECOND, ManualClock, SystemClock
 from agent.compose import trade, uploader
-from agent.errors import RemoteError
+from agent.errors import RemoteError, SealError
 from agent.events import ConsentGranted, DtcSet, ParcelRegistered, PositionFixed, decode
 from agent.eventstore.anchor import Anchor
 from agent.eventstore.verify import Beside, verify
@@ -27,6 +28,7 @@ from agent.wallet.custody import unwrap
 from agent.wallet.envelope import decrypt
 from agent.wallet.segments import SEGMENT_NS
 from tests.conftest import START_NS
+from tests.opened import opened
 
 FIX = PositionFixed(START_NS, 37.4, 127.1, None, None, None, None, None, None)
 
@@ -311,6 +313,45 @@ async def test_rt_86_a_lost_body_is_sent_once_more_and_the_links_stay(parts: Arc
     [later] = await uploader(parts, shelf).once([Level.LV3])
     manifest = open_parcel(decrypt(shelf.bodies[later.parcel_id], _key(parts, later))).manifest
     assert (later.first_seq, manifest.previous) == (receipts[2].last_seq + 1, receipts[2].root)
+
+
+def rot_key(parts: Archive, level: Level) -> None:
+    """One bit of the wrapped keys of a level."""
+    with closing(sqlite3.connect(parts.state / "keys" / SEGMENTS)) as store:
+        where = "FROM segment_key WHERE level = ?"
+        [(key,)] = store.execute(f"SELECT wrapped {where}", (level,)).fetchall()
+        rotten = key[:-1] + bytes([key[-1] ^ 1])
+        store.execute("UPDATE segment_key SET wrapped = ? WHERE level = ?", (rotten, level))
+        store.commit()
+
+
+async def test_rt_46_what_was_uploaded_opens_though_the_key_it_was_recorded_under_rotted(
+    parts: Archive,
+) -> None:
+    shelf = Shelf()
+    parts.journal.write(FIX)
+    [receipt] = await uploader(parts, shelf).once([Level.LV2])
+
+    rot_key(parts, Level.LV2)
+
+    with pytest.raises(SealError, match="does not open"):
+        opened(parts)
+    assert shelf.opened(parts, receipt) == [("position-fixed/1", 1)]
+
+
+async def test_rt_46_key_that_rotted_holds_up_no_other_level_and_is_told(parts: Archive) -> None:
+    shelf = Shelf()
+    write_some(parts)
+    parts.journal.flush()
+    rot_key(parts, Level.LV2)
+    outward = uploader(parts, shelf)
+
+    for _ in range(2):
+        with pytest.raises(SealError, match="does not open"):
+            await outward.once([Level.LV2, Level.LV3])
+
+    [receipt] = parts.receipts()
+    assert shelf.opened(parts, receipt) == [("agent-started/1", 1), ("dtc-set/1", 1)]
 
 
 async def test_a_lost_body_of_which_nothing_is_left_is_not_sent(

@@ -40,7 +40,8 @@ def to_look(path: Path) -> sqlite3.Connection:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None)
             undo.callback(connection.close)
             numbers = _numbers(connection)
-        except sqlite3.Error as error:
+            connection.execute("SELECT 1 FROM sqlite_schema")  # reads the schema
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a schema that rotted
             raise UsageError(f"{path} cannot be read: {error}") from error
         if numbers != (APPLICATION_ID, VERSION):
             raise UsageError(f"{path} is not a read model of this version")
@@ -80,7 +81,7 @@ def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
         sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except sqlite3.OperationalError:
         raise  # busy, full or failing: that says nothing about what is in the file
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # the latter: a schema that rotted
         return False
     if owner != APPLICATION_ID and (owner or tables):
         raise UsageError(f"{path} is another program's: application id {owner:#x}")

@@ -67,7 +67,8 @@ def lock_state(path: Path, *, create: bool = True) -> StateLock:
     """Takes the directory, making it where it is missing and `create` says so.
 
     Raises UsageError for a file, for a name that is not UTF-8, for a directory that holds anything
-    not ours, that cannot be written, or that another process uses. It is left as it was then.
+    not ours, that cannot be written, that others may write, or that another process uses. It is
+    left as it was then.
     """
     named_in_utf8(path)
     try:
@@ -81,6 +82,7 @@ def lock_state(path: Path, *, create: bool = True) -> StateLock:
     lock = StateLock(path.resolve(), descriptor)
     try:
         _take(lock.path, descriptor)
+        _check_ours(lock.path, os.fstat(descriptor))
         _check(lock.path)
     except BaseException:
         lock.close()
@@ -109,7 +111,7 @@ def _check(path: Path) -> None:
     for name in names:
         if not _OURS.fullmatch(name):
             raise UsageError(f"{path} belongs to something else: it holds {name!r}")
-        if name.startswith(EVENTS):
+        if name.startswith((EVENTS, READMODEL)):
             _check_file(path / name)
     if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
         raise UsageError(f"{path} cannot be written by this user or on this file system")
@@ -124,6 +126,16 @@ def _check_file(path: Path) -> None:
         raise UsageError(f"{path} is not a regular file")
     if found.st_nlink > 1:
         raise UsageError(f"{path} has {found.st_nlink} names; its log would be torn between them")
+    _check_ours(path, found)
+
+
+def _check_ours(path: Path, found: os.stat_result) -> None:
+    """Whoever may write there may put another log in its place."""
+    if found.st_uid != os.geteuid():
+        raise UsageError(f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}")
+    if found.st_mode & stat.S_IWOTH:
+        mode = stat.S_IMODE(found.st_mode)
+        raise UsageError(f"{path} has mode {mode:04o}; only its owner may write there")
 
 
 def _take(path: Path, descriptor: int) -> None:

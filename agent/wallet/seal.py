@@ -59,16 +59,20 @@ class Sealer:
     def __init__(self, segments: CurrentKeys, log_id: bytes) -> None:
         self._segments = segments
         self._log_id = log_id
+        self._nonce = b""
 
     def seal(self, level: Level, kind: str, plain: bytes) -> bytes:
         """Payload of an event -> sealed payload, OVERHEAD bytes longer.
 
-        Raises SealError when the key of the segment cannot be kept; then nothing was sealed.
+        Raises SealError when the key of the segment cannot be kept, and when the randomness of the
+        machine stands still; then nothing was sealed.
         """
         segment, key = self._segments.current(level)
-        return seal_with(
-            key, segment, secrets.token_bytes(NONCE_BYTES), plain, bound(self._log_id, level, kind)
-        )
+        nonce = secrets.token_bytes(NONCE_BYTES)  # waits until the kernel's generator is seeded
+        if nonce == self._nonce:
+            raise SealError(f"random {NONCE_BYTES} bytes came twice in a row; nothing is sealed")
+        self._nonce = nonce
+        return seal_with(key, segment, nonce, plain, bound(self._log_id, level, kind))
 
 
 class Unsealer:

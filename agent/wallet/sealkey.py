@@ -8,6 +8,7 @@ before. Where a chain of keys begins, its first key is wrapped for the owner (`s
 make every later one. Forms: docs/formats/seal.md.
 """
 
+import hashlib
 import hmac
 import secrets
 from pathlib import Path
@@ -26,14 +27,19 @@ KEY: Final = "seal.key"
 ROOT: Final = "seal.root"
 
 _NEXT: Final = b"amo-agent seal key 1"
+_CHECK: Final = b"amo-agent seal key check 1"
+_CHECK_BYTES: Final = 8
 _MAX_ROOT: Final = 1 << 20
 
 _Number = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 
 
 class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """check: of a file that rotted it would otherwise be the owner who finds out, much later."""
+
     no: _Number
     key: Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+    check: Annotated[bytes, msgspec.Meta(min_length=_CHECK_BYTES, max_length=_CHECK_BYTES)]
 
     def __repr__(self) -> str:
         return f"_KeyFile(no={self.no})"
@@ -68,7 +74,8 @@ class SealKey:
             found = cbor.load(read_private(path), _KeyFile)
         except ValueError:
             return None
-        return cls(directory, found.no, found.key)
+        whole = found.check == _check(found.no, found.key)
+        return cls(directory, found.no, found.key) if whole else None
 
     @classmethod
     def begin(cls, directory: Path, owner_public: bytes, log_id: bytes, first: int) -> Self:
@@ -97,7 +104,7 @@ class SealKey:
         self._write()
 
     def _write(self) -> None:
-        _keep(self._path, _KeyFile(self.no, self._key))
+        _keep(self._path, _KeyFile(self.no, self._key, _check(self.no, self._key)))
 
     def __repr__(self) -> str:
         return f"SealKey(no={self.no})"
@@ -158,6 +165,10 @@ def _mac(key: bytes, message: bytes) -> bytes:
 
 def _after(key: bytes) -> bytes:
     return _mac(key, _NEXT)[:KEY_BYTES]
+
+
+def _check(no: int, key: bytes) -> bytes:
+    return hashlib.sha3_256(_CHECK + no.to_bytes(8, "big") + key).digest()[:_CHECK_BYTES]
 
 
 def _keep(path: Path, value: Any) -> None:

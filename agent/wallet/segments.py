@@ -136,7 +136,7 @@ class SegmentStore:
         try:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a schema that rotted
             message = f"{self._path}: {error}"
             full = store_error(self._path, message)
             raise (full if isinstance(full, DiskFullError) else SealError(message)) from error

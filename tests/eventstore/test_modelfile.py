@@ -32,13 +32,18 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:6_000])
 
 
+def rotten(path: Path) -> None:
+    """A schema that is no text any more."""
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE dtc", b"CREATE T\xc1BLE dtc", 1))
+
+
 def from_another_release(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 1")
     connection.close()
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, garbage, cut, from_another_release])
+@pytest.mark.parametrize("spoil", [Path.unlink, garbage, cut, rotten, from_another_release])
 def test_model_that_cannot_be_used_is_rebuilt(log: SqliteLog, path: Path, spoil: object) -> None:
     with folded(log, path, sampled(0), stored(DtcSet("P0301", "7E8"), 1)) as model:
         before = contents(model)
@@ -83,10 +88,12 @@ def test_place_that_takes_no_file_is_a_store_error(tmp_path: Path) -> None:
         ReadModel.open(tmp_path)
 
 
-def test_look_at_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_look_at_what_is_no_model_is_refused(log: SqliteLog, tmp_path: Path) -> None:
     garbage(tmp_path / "garbage.db")
     sqlite3.connect(tmp_path / "empty.db").close()
-    for name in ("missing.db", "garbage.db", "empty.db"):
+    folded(log, tmp_path / "rotten.db", sampled(0)).close()
+    rotten(tmp_path / "rotten.db")
+    for name in ("missing.db", "garbage.db", "empty.db", "rotten.db"):
         with pytest.raises(UsageError):
             to_look(tmp_path / name)
 

@@ -1,6 +1,7 @@
 """Both verifiers on one file: the agent's own, and the one of Python alone. They have to agree."""
 
 import hmac
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +40,10 @@ class Roots:
 
 
 class Known(NamedTuple):
-    """What a verifier knows besides the file. roots: number of a seal -> its key"""
+    """What a verifier knows besides the file.
+
+    roots: number of a seal -> its key; for the agent's own verifier alone
+    """
 
     floor: Path | None = None
     device: bytes = b""
@@ -61,14 +65,14 @@ def by_agent(path: Path, known: Known = NOTHING) -> Found:
 
 def by_tool(path: Path, known: Known = NOTHING) -> Found:
     try:
-        verdict = verify_log.judge(path, known.floor, known.device, known.roots)
-    except verify_log.UnusableError:
+        verdict = verify_log.judge(path, known.floor, known.device)
+    except (OSError, sqlite3.Error):
         return UNUSABLE
     return Found(verdict["verdict"], verdict["first_bad_seq"])
 
 
 def both(path: Path, known: Known = NOTHING) -> Found:
-    """What both found; an AssertionError where they do not agree."""
+    """What both found; an AssertionError where they do not agree, as they need not on a MAC."""
     one, other = by_agent(path, known), by_tool(path, known)
     assert one == other, f"the agent's verifier: {one}, the other one: {other}"
     return one

@@ -93,6 +93,20 @@ def test_a_place_without_a_date_has_the_last_one_known() -> None:
     assert fixes[-1].t_ns == ns(2026, 11, 22, 12, 0, 1)
 
 
+def test_rt_60_leap_second_is_counted_as_unread_and_moves_no_fix_around_it() -> None:
+    joiner = NmeaJoiner()
+    eve = [rmc(at, day="311226") for at in ("235959", "235960", "235960.500")]
+    fixes = [
+        fix
+        for text in (*eve, rmc("000000", day="010127"), rmc("000001", day="010127"))
+        for fix in joiner.feed(text)
+    ] + joiner.flush()
+    assert [fix.t_ns for fix in fixes] == [
+        ns(2026, 12, 31, 23, 59, 59), ns(2027, 1, 1), ns(2027, 1, 1, 0, 0, 1)
+    ]  # fmt: skip
+    assert joiner.broken == 2
+
+
 def test_midnight_without_a_date_is_the_next_day() -> None:
     fixes = joined(rmc("235959", day="311226"), gga("000000"), gga("000001"))
     assert [fix.t_ns for fix in fixes[1:]] == [ns(2027, 1, 1), ns(2027, 1, 1, 0, 0, 1)]

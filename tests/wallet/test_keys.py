@@ -169,7 +169,7 @@ def test_an_unknown_scheme_is_refused_by_name() -> None:
         key_at("dev:4711", "device")
 
 
-def test_each_changed_byte_of_a_key_file_is_found() -> None:
+def test_rt_46_each_changed_byte_of_a_key_file_is_found() -> None:
     good = keyfile.encode("owner", SCALAR, None)
     for position in range(len(good)):
         bad = bytearray(good)

@@ -1,6 +1,10 @@
 """A sealed payload opens as what it was sealed as, and one may be shown without its neighbours."""
 
 import hashlib
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from agent.wallet.keys import FileKey
 from agent.wallet.seal import Sealer, Unsealer, open_with_event_key
 from agent.wallet.segments import SegmentKeys
 
+ROOT = Path(__file__).parents[2]
 LOG = bytes(range(32))
 KIND = "vin-read/1"
 PLAIN = b"\x92\xb1JH4KA7561PC008269\xa4can0"
@@ -50,6 +55,63 @@ def test_rt_61_two_equal_payloads_are_sealed_differently(segments: SegmentKeys) 
     sealer = Sealer(segments, LOG)
     one, other = (sealer.seal(Level.LV2, KIND, PLAIN)[5:] for _ in range(2))
     assert not any(one[i : i + 8] in other for i in range(len(one) - 7))
+
+
+def test_rt_62_no_nonce_comes_twice_though_time_and_store_are_turned_back(
+    tmp_path: Path, owner: FileKey
+) -> None:
+    path = tmp_path / "segments.db"
+    SegmentKeys(path, owner.public, ManualClock()).close()
+    before, seen = path.read_bytes(), []
+    for _ in range(5):
+        path.write_bytes(before)
+        with SegmentKeys(path, owner.public, ManualClock()) as keys:
+            sealer = Sealer(keys, LOG)
+            seen += [seal.split(sealer.seal(Level.LV1, KIND, PLAIN)) for _ in range(200)]
+    assert {one.segment for one in seen} == {1}
+    assert len({one.nonce for one in seen}) == len({one.ciphertext for one in seen}) == 1000
+
+
+def test_rt_62_randomness_that_stands_still_seals_nothing(
+    segments: SegmentKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer = Sealer(segments, LOG)
+    monkeypatch.setattr("secrets.token_bytes", bytes)
+    sealer.seal(Level.LV1, KIND, PLAIN)
+    for _ in range(2):
+        with pytest.raises(SealError, match="24 bytes came twice"):
+            sealer.seal(Level.LV1, KIND, b"another")
+
+
+ONCE = """
+import sys
+from pathlib import Path
+from agent.clock import ManualClock
+from agent.privacy import Level
+from agent.wallet import curve
+from agent.wallet.keys import FileKey
+from agent.wallet.seal import Sealer
+from agent.wallet.segments import SegmentKeys
+owner = FileKey(curve.new_scalar(), protected=False)
+with SegmentKeys(Path(sys.argv[1]), owner.public, ManualClock()) as keys:
+    Sealer(keys, bytes(32)).seal(Level.LV1, "vin-read/1", b"x")
+"""
+
+
+def test_rt_62_key_and_nonce_are_the_kernels_and_wait_until_it_is_seeded(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace(1) is not installed")
+    trace, store = tmp_path / "trace", tmp_path / "segments.db"
+    strace = ["strace", "-f", "-qq", "-e", "trace=getrandom", "-o", str(trace)]
+    done = subprocess.run(
+        [*strace, sys.executable, "-c", ONCE, str(store)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "PTRACE" in done.stderr:
+        pytest.skip(f"no process may be traced here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    drawn = re.findall(r"(\d+), (\w+)\) = \1\n", trace.read_text(errors="replace"))
+    assert drawn[-2:] == [("32", "0"), ("24", "0")]  # the last two of the process, both may block
 
 
 def test_rt_64_it_does_not_open_as_another_level_kind_or_log(

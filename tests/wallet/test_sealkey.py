@@ -11,6 +11,7 @@ from agent.errors import SealError
 from agent.wallet import cbor
 from agent.wallet.keys import FileKey
 from agent.wallet.sealkey import KEY, ROOT, OwnersSealKeys, SealKey, load_roots
+from tests.wallet.rot import every_bit
 
 LOG = bytes(range(32))
 
@@ -36,7 +37,9 @@ def test_key_moves_on_as_the_format_says(tmp_path: Path, owner: FileKey) -> None
     assert key.mac(1, b"note") == hmac.new(first, b"note", hashlib.sha3_512).digest()
     key.advance(1)
     second = hmac.new(first, b"amo-agent seal key 1", hashlib.sha3_512).digest()[:32]
-    assert cbor.load((tmp_path / KEY).read_bytes(), dict) == {"no": 2, "key": second}
+    check = hashlib.sha3_256(b"amo-agent seal key check 1" + bytes(7) + b"\2" + second).digest()
+    stored = cbor.load((tmp_path / KEY).read_bytes(), dict)
+    assert stored == {"no": 2, "key": second, "check": check[:8]}
 
 
 def test_key_file_is_private_and_canonical(tmp_path: Path, owner: FileKey) -> None:
@@ -44,7 +47,7 @@ def test_key_file_is_private_and_canonical(tmp_path: Path, owner: FileKey) -> No
     for name in (KEY, ROOT):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     data = (tmp_path / KEY).read_bytes()
-    assert data[:1] + data[1:4] + data[4:7] == b"\xa2" + b"\x62no" + b"\x19\x01\x2d"
+    assert data[:1] + data[1:4] + data[4:7] == b"\xa3" + b"\x62no" + b"\x19\x01\x2d"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [KEY, ROOT]
 
 
@@ -146,7 +149,27 @@ def test_there_is_no_key_where_there_never_was_one_or_it_is_another_logs(
     assert SealKey.load(tmp_path, LOG) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", cbor.dump({"no": 0, "key": bytes(32)}), b"\xa0"])
+def test_rt_46_no_bit_of_the_key_may_rot(tmp_path: Path, owner: FileKey) -> None:
+    begun(tmp_path, owner)
+    for rotten in every_bit(tmp_path / KEY):
+        (tmp_path / KEY).write_bytes(rotten)
+        assert SealKey.load(tmp_path, LOG) is None
+
+
+def test_rt_46_root_that_rotted_is_found_before_any_mac_is_called_false(
+    tmp_path: Path, owner: FileKey
+) -> None:
+    begun(tmp_path, owner)
+    for rotten in every_bit(tmp_path / ROOT):
+        (tmp_path / ROOT).write_bytes(rotten)
+        with pytest.raises(SealError):
+            owners(tmp_path, owner)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff", b"\xa0", cbor.dump({"no": 0, "key": bytes(32), "check": bytes(8)})],
+)
 def test_broken_key_is_none(tmp_path: Path, owner: FileKey, content: bytes) -> None:
     begun(tmp_path, owner)
     (tmp_path / KEY).write_bytes(content)

@@ -1,5 +1,6 @@
 """The keys of segments: on disk before they are used, gone when they are destroyed."""
 
+import random
 import sqlite3
 import threading
 from contextlib import closing
@@ -89,6 +90,45 @@ def test_rt_63_a_store_that_was_rolled_back_seals_under_a_new_key(
             drawn.append(keys.current(Level.LV1))
     assert drawn[0][0] == drawn[1][0]
     assert drawn[0][1] != drawn[1][1]
+
+
+def test_rt_46_key_that_rotted_is_found_and_costs_no_other(path: Path, owner: FileKey) -> None:
+    with SegmentKeys(path, owner.public, ManualClock()) as keys:
+        drawn = []
+        for _ in range(3):
+            drawn.append(keys.current(Level.LV1))
+            keys.rotate()
+        rotten = keys.store.wrapped(2, Level.LV1)
+    whole = path.read_bytes()
+    at = whole.index(rotten)
+    for byte in range(len(rotten)):
+        path.write_bytes(
+            whole[: at + byte] + bytes([whole[at + byte] ^ 0x10]) + whole[at + byte + 1 :]
+        )
+        with closing(SegmentStore(path)) as store:
+            with pytest.raises(SealError):
+                unwrap_segment(store.wrapped(2, Level.LV1), owner, 2, Level.LV1)
+            for segment, key in (drawn[0], drawn[2]):
+                kept = store.wrapped(segment, Level.LV1)
+                assert unwrap_segment(kept, owner, segment, Level.LV1) == key
+
+
+def test_rt_46_rot_anywhere_in_the_store_gives_no_wrong_key(path: Path, owner: FileKey) -> None:
+    with SegmentKeys(path, owner.public, ManualClock()) as keys:
+        segment, key = keys.current(Level.LV1)
+    whole, chance = path.read_bytes(), random.Random(46)
+    found = 0
+    for _ in range(400):
+        rotten = bytearray(whole)
+        rotten[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(rotten)
+        try:
+            with closing(SegmentStore(path)) as store:
+                wrapped = store.wrapped(segment, Level.LV1)
+            assert unwrap_segment(wrapped, owner, segment, Level.LV1) == key
+        except SealError:
+            found += 1
+    assert found
 
 
 def test_what_is_kept_is_what_was_not_destroyed(path: Path, owner: FileKey) -> None:
