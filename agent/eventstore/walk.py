@@ -7,7 +7,14 @@ verify.py then sees whether each begins where the one before it ended.
 import msgspec
 
 from agent.errors import MalformedInputError
-from agent.events import BodiesPruned, LogChecked, LogSealed, ParcelRegistered
+from agent.events import (
+    BodiesPruned,
+    Event,
+    LogChecked,
+    LogSealed,
+    ParcelRegistered,
+    decode,
+)
 from agent.eventstore import chain
 from agent.eventstore.reader import Block
 from agent.eventstore.tree import nodes_of
@@ -24,7 +31,7 @@ class Walked(msgspec.Struct, frozen=True, kw_only=True):
     bad:   what is wrong with the event behind those; empty where nothing is
     boots: of the first and the last good event; None where there is none
     nodes: of the leaves, as seal.md has them; empty where something is bad
-    told:  events about the log itself: sequence number, kind, payload
+    told:  events about the log itself, with their sequence numbers
     """
 
     block: Block
@@ -33,7 +40,7 @@ class Walked(msgspec.Struct, frozen=True, kw_only=True):
     bad: str = ""
     boots: tuple[int, int] | None = None
     nodes: bytes = b""
-    told: list[tuple[int, str, bytes]] = []
+    told: list[tuple[int, Event]] = []
 
 
 def walk(block: Block) -> Walked:
@@ -62,7 +69,7 @@ class _Steps:
         self.head = block.head_before
         self.leaves: list[bytes] = []
         self.boots: list[int] = []
-        self.told: list[tuple[int, str, bytes]] = []
+        self.told: list[tuple[int, Event]] = []
         self._block = block
 
     def go(self, body: bytes) -> str:
@@ -85,7 +92,7 @@ class _Steps:
                 if len(leaves) >= block.n:
                     return f"block {block.no} holds more than {block.n} events"
                 if kind in TOLD:
-                    self.told.append((seq, kind, chain.decode(event).payload))
+                    self.told.append((seq, decode(kind, chain.decode(event).payload)))
                 leaves.append(head)
                 due += 1
         except MalformedInputError as error:
