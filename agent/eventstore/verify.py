@@ -14,15 +14,11 @@ import msgspec
 from agent.errors import LogCorruptError, StoreError
 from agent.eventstore import chain
 from agent.eventstore.anchor import Anchor, AnchorChecker, fault
+from agent.eventstore.container import DamagedFileError, cut_short, nobody_writes
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.floor import Floor
 from agent.eventstore.prunecheck import PruneChecker
-from agent.eventstore.reader import (
-    DamagedFileError,
-    LogReader,
-    cut_short,
-    nobody_writes,
-)
+from agent.eventstore.reader import LogReader
 from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
 from agent.eventstore.walk import Walked, walk
 from agent.eventstore.walks import last_block, looks
