@@ -6,12 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from agent.events import BodiesPruned, LogChecked, LogSealed, ParcelRegistered, encode
+from agent.eventstore import chain
 from agent.eventstore.reader import Block, LogReader
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS
 from agent.eventstore.verify import verify
 from agent.eventstore.walk import walk
-from tests.eventstore.conftest import draft, fill, tampering
+from tests.eventstore.conftest import draft, fill, put_body, tampering
 
 
 @pytest.fixture
@@ -27,6 +28,23 @@ def test_block_that_holds_leads_from_its_one_head_to_its_other(block: Block) -> 
     walked = walk(block)
     assert (walked.bad, walked.good, walked.head) == ("", 5, block.head_after)
     assert walked.block == replace(block, body=None)
+    assert walked.boots == (1, 1)
+
+
+def test_start_that_falls_from_one_block_to_the_next_is_a_fault(state: Path) -> None:
+    for _ in range(3):
+        with SqliteLog.open(state, create=True) as log:
+            fill(log, 2)
+    with LogReader.open(state / EVENTS) as reader:
+        last, events = list(reader.blocks())[-1], list(reader.read(4))
+    before = [replace(event, boot=1) for event in events]
+    body, after = chain.pack([chain.encode(event) for event in before], last.head_before)
+    with tampering(state / EVENTS) as connection:
+        put_body(connection, 3, body)
+        connection.execute("UPDATE block SET head_after = ? WHERE no = 3", (after,))
+    found = verify(state / EVENTS)
+    assert (found.verdict, found.first_bad_seq) == ("tampered", 5)
+    assert found.reason == "boot 1 follows boot 2"
 
 
 def test_head_that_is_not_that_of_the_events_is_a_fault_of_the_last_one(
