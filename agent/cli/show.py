@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +13,13 @@ import click
 import structlog
 
 from agent.clock import MS, SECOND
+from agent.eventstore.log import Recorded
 from agent.eventstore.state import EVENTS
 
 STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
+PROGRESS: Final = 1000
+"""Events between two looks at the bar."""
 TIME: Final = click.DateTime(
     [f"%Y-%m-%d{rest}" for rest in ("", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S.%f", " %H:%M:%S.%f")]
 )
@@ -73,6 +76,18 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
             drawn.update(done - drawn.pos)
 
         yield report
+
+
+def watched(
+    events: Iterable[Recorded], last: int, report: Callable[[int, int], None]
+) -> Iterator[Recorded]:
+    """The events, while `report` is told now and then how far they are."""
+    due = 0
+    for event in events:
+        if event.seq >= due:
+            report(event.seq, last)
+            due = event.seq + PROGRESS
+        yield event
 
 
 def _nowhere(_done: int, _total: int) -> None:

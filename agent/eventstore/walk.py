@@ -1,7 +1,8 @@
-"""One block looked at by itself: do its events follow from the head it begins with? No I/O.
+"""Do the events of a block follow from the head it begins with, and does a block from the last?
 
-Since a block says that head, blocks can be looked at in any order and by several processes;
-verify.py then sees whether each begins where the one before it ended.
+No I/O. Since a block says its head, blocks can be looked at in any order and by several processes
+(`walk`); whoever has them in order then sees whether each begins where the one before it ended
+(`Fold`).
 """
 
 import msgspec
@@ -60,6 +61,45 @@ def walk(block: Block) -> Walked:
         nodes=b"" if bad else nodes_of(block.first_seq - 1, steps.leaves),
         told=steps.told,
     )
+
+
+class BrokenError(Exception):
+    """The first thing that does not follow; the fold stands at the event before it."""
+
+
+class Fold:
+    """The log as far as it holds: each block goes on where the one before it ended."""
+
+    def __init__(self) -> None:
+        self.log_id = b""
+        self.head = b""
+        self.seq = 0
+        self.blocks = 0
+        self._boot = 1
+
+    def begin(self, log_id: bytes, note: bytes) -> None:
+        self.log_id = log_id
+        self.head = chain.genesis(log_id, note)
+
+    def take(self, walked: Walked) -> None:
+        """Moves past a block. Raises BrokenError."""
+        block = walked.block
+        if block.no != self.blocks + 1:
+            raise BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
+        if block.first_seq != self.seq + 1:
+            raise BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
+        if block.head_before != self.head:
+            raise BrokenError(f"block {block.no} does not follow the one before it")
+        if walked.boots is not None:
+            first, last = walked.boots
+            if first < self._boot:
+                raise BrokenError(f"boot {first} follows boot {self._boot}")
+            self._boot = last
+        self.seq += walked.good
+        self.head = walked.head
+        if walked.bad:
+            raise BrokenError(walked.bad)
+        self.blocks += 1
 
 
 class _Steps:
