@@ -112,6 +112,22 @@ def test_full_disk_takes_urgent_events_only_and_counts_the_others(log: SqliteLog
     assert writer.lost == 4
 
 
+def test_event_that_could_not_be_sealed_for_lack_of_room_is_counted_but_ends_a_recording(
+    log: SqliteLog,
+) -> None:
+    car = LogWriter(log, ManualClock(), wait=False)
+    car.lose(DiskFullError("no room"))
+    car.close()
+    assert car.lost == 1
+    assert [(loss.count, "no key" in loss.reason) for loss in losses(log)] == [(1, True)]
+
+    recording = LogWriter(log, ManualClock(), wait=True)
+    with pytest.raises(DiskFullError):
+        recording.lose(DiskFullError("no room"))
+    recording.close()
+    assert recording.lost == 0
+
+
 def test_queue_stays_bounded_while_the_disk_is_full(log: SqliteLog) -> None:
     tight = Tight(log)
     writer = LogWriter(tight, ManualClock(), wait=False, capacity=5)
