@@ -154,3 +154,11 @@ def test_receipt_of_a_seal_that_is_not_there_is_refused_where_it_stands(
 def test_receipt_that_is_none_is_refused_where_it_stands(state: Path) -> None:
     receive(state, draft(kind=ParcelRegistered.kind, payload=b"\xff"))
     assert verify(state / EVENTS).first_bad_seq == 18
+
+
+@pytest.mark.parametrize("no", [2**64 - 1, 2**63, 4, -1])
+def test_receipt_of_a_seal_that_cannot_be_is_refused_where_it_stands(no: int, state: Path) -> None:
+    receive(state, receipt(no, bytes(64)))
+    found = verify(state / EVENTS)
+    assert (found.verdict, found.first_bad_seq) == ("tampered", 18)
+    assert f"seal {no} is anchored" in found.reason
