@@ -103,7 +103,7 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
     if scheme == "replay":
         file = LogFile(name)
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
-        return [Source(f"replay:{file.path.name}", feed, finite=True)]
+        return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
     sources = [
         Source(

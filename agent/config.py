@@ -7,7 +7,7 @@ directory or where the file says.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,8 @@ from msgspec import Meta
 from agent.bsm.message import VehicleDetails
 from agent.errors import ConfigError
 from agent.privacy import Level
+
+MAX_BYTES: Final = 1 << 20
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +130,11 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(f"{path}: more than {MAX_BYTES} bytes are no configuration")
+        return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError

@@ -4,10 +4,21 @@ import os
 from pathlib import Path
 from typing import Final
 
-from agent.errors import DiskFullError, StoreError
+from agent.errors import DiskFullError, StoreError, UsageError
 
 ROOM_BYTES: Final = 1024 * 1024
 """A disk with less than this is full: our choice, some blocks and the files beside them."""
+
+
+def named_in_utf8(path: Path) -> Path:
+    """The path. Raises UsageError where its name is one that SQLite cannot take."""
+    try:
+        str(path.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{os.fsencode(path)!r} is no name in UTF-8, as a log needs one"
+        ) from error
+    return path
 
 
 def replace(path: Path, content: bytes) -> None:

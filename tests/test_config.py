@@ -25,6 +25,11 @@ def refused(tmp_path: Path, text: str) -> str:
     return message
 
 
+def test_a_file_without_end_is_refused_with_the_limit() -> None:
+    with pytest.raises(ConfigError, match="1048576"):
+        load_config(Path("/dev/zero"))
+
+
 def test_a_bus_alone_is_a_whole_configuration_that_asks_and_sends_nothing(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text(GOOD, encoding="utf-8")
 

@@ -47,7 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_THERE = {
     # two SQLite libraries in one process, on one file, break each other's locks
-    "apsw": {"eventstore/birth", "eventstore/sqlite", "eventstore/reader", "eventstore/salvage"},
+    "apsw": {
+        "eventstore/birth",
+        "eventstore/container",
+        "eventstore/reader",
+        "eventstore/salvage",
+        "eventstore/sqlite",
+    },
     "obd": {"obd/pids"},  # the one GPL import of python-OBD
     "pkcs11": {"wallet/pkcs11"},  # optional: who has no token needs no library
     "pyarrow": {"export/parquet"},  # optional: a car needs no Parquet

@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; an error is one line on stderr."""
     with suppress(ValueError):  # not the main thread: then nobody sends us signals
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _lead_nowhere()
     try:
         leave_no_core()
         code = _run(sys.argv[1:] if arguments is None else arguments)
@@ -85,6 +86,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _say(error, EXIT_USAGE)
     sys.exit(code)
+
+
+def _lead_nowhere() -> None:
+    """A standard stream that came closed; a file of ours would get its number otherwise."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.dup2(descriptor, number)
+            if descriptor != number:
+                os.close(descriptor)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - for as long as the process lives
 
 
 def _run(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.archive import owners_view
+from agent.cli.show import one_line
 from agent.errors import UsageError
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
@@ -32,5 +33,5 @@ def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
 def text(line: dict[str, Any]) -> str:
     """What `values` gave, in one line."""
     rest = {k: v for k, v in line.items() if k not in {"seq", "kind", "level", "t_ns", "time"}}
-    words = " ".join(f"{name}={value}" for name, value in rest.items())
+    words = " ".join(f"{name}={one_line(value)}" for name, value in rest.items())
     return f"{line['seq']:>8}  {line['time']}  Lv{line['level']}  {line['kind']:<22} {words}"

@@ -13,18 +13,14 @@ import click
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.eventline import owners_eye
-from agent.cli.pick import picked, wish_of, wishes
-from agent.cli.show import STATE, bar, log_file
+from agent.cli.pick import LIMIT, picked, wish_of, wishes
+from agent.cli.show import STATE, bar, log_file, watched
 from agent.errors import UsageError
 from agent.events import FramesCaptured, SignalsSampled
 from agent.eventstore.checked import CheckedReader
-from agent.eventstore.log import Recorded
 from agent.eventstore.readmodel import Progress
 from agent.export.seen import Seen, seen
-from agent.export.target import new_file, standard_output
-
-PROGRESS: Final = 1000
-"""Events between two looks at the bar."""
+from agent.export.target import apart, new_file, standard_output
 
 
 class Format(NamedTuple):
@@ -80,7 +76,7 @@ class Tally:
     "--out", type=click.Path(path_type=Path), default="-", help="FILE, or - for standard output."
 )
 @wishes
-@click.option("--limit", type=click.IntRange(1), help="Stop after so many events.")
+@LIMIT
 @click.option("--open", "unseal", is_flag=True, help="Open Lv1 and Lv2 with the owner's key.")
 def export(
     state: Path, *, form: str, out: Path, limit: int | None, unseal: bool, **wished: Any
@@ -101,7 +97,7 @@ def export(
         _progress(stream) as report,
     ):
         opener = owner.open if owner else None
-        events = _watched(picked(log, state, wish, opener), log.head().seq, report)
+        events = watched(picked(log, state, wish, opener), log.head().seq, report)
         meant = islice((e for e in events if e.kind.startswith(chosen.kind)), limit)
         write(tally.count(seen(event, opener) for event in meant), stream)
         stream.flush()
@@ -123,10 +119,7 @@ def _target(state: Path, out: Path, chosen: Format) -> AbstractContextManager[Bi
         if not chosen.piped:
             raise UsageError(f"{chosen.module} is not written in one go; it needs --out FILE")
         return nullcontext(standard_output(text=chosen.text))
-    place, log = out.resolve(), state.resolve()
-    if log in (place, *place.parents):
-        raise UsageError(f"{out} is in {state}, where nothing but the agent's own files may be")
-    return new_file(out)
+    return new_file(apart(out, state))
 
 
 def _progress(stream: BinaryIO) -> AbstractContextManager[Progress]:
@@ -136,15 +129,6 @@ def _progress(stream: BinaryIO) -> AbstractContextManager[Progress]:
 
 def _unseen(_done: int, _total: int) -> None:
     """The events themselves tell how far it is."""
-
-
-def _watched(events: Iterable[Recorded], last: int, report: Progress) -> Iterator[Recorded]:
-    due = 0
-    for event in events:
-        if event.seq >= due:
-            report(event.seq, last)
-            due = event.seq + PROGRESS
-        yield event
 
 
 def _conclude(tally: Tally, out: Path) -> None:

@@ -11,7 +11,7 @@ from agent.cli.erase import erase
 from agent.cli.eventline import owners_eye, text, values
 from agent.cli.export import export
 from agent.cli.hold import hold, release
-from agent.cli.pick import picked, wish_of, wishes
+from agent.cli.pick import LIMIT, picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, log_file
 from agent.cli.state import command as state_
@@ -35,7 +35,7 @@ for _more in (state_, verify, export, prove, check_proof, erase, hold, release):
 @command.command()
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @wishes
-@click.option("--limit", type=click.IntRange(1), help="Stop after so many events.")
+@LIMIT
 @click.option("--open", "unseal", is_flag=True, help="Open Lv1 and Lv2 with the owner's key.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def show(

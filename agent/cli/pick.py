@@ -4,6 +4,7 @@ Times and trips are found by the index of the read model where there is one of t
 looking through the log where not. The index is no evidence: `log verify --projection` checks it.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -27,6 +28,8 @@ from agent.whereabouts import LOCATE
 
 EARLIEST_NS: Final = -(2**63)
 LATEST_NS: Final = 2**63 - 1
+LAST_TRIP: Final = 2**32 - 1
+"""Starts are counted in 32 bits: docs/formats/log.md."""
 BOX: Final = "SOUTH,WEST,NORTH,EAST"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _TRIP: Final = "SELECT first_seq FROM trip WHERE boot = ?"
@@ -75,9 +78,12 @@ _OPTIONS: Final = (
     click.option("--kind", default="", help='Only this kind, like "dtc-set/1", or its beginning.'),
     click.option("--since", type=TIME, metavar="TIME", help="UTC."),
     click.option("--until", type=TIME, metavar="TIME", help="UTC."),
-    click.option("--trip", type=click.IntRange(1), help="Only this start of the agent."),
+    click.option("--trip", type=click.IntRange(1, LAST_TRIP), help="Only this start of the agent."),
     click.option("--within", metavar=BOX, callback=_box, help="In degrees; needs --open."),
     click.option("--after", type=click.IntRange(0), default=0, help="Only behind this event."),
+)
+LIMIT: Final = click.option(
+    "--limit", type=click.IntRange(1, sys.maxsize), help="Stop after so many events."
 )
 
 
@@ -92,11 +98,16 @@ def wish_of(
     *, since: datetime | None, until: datetime | None, within: Box | None, **rest: Any
 ) -> Wish:
     return Wish(
-        since_ns=EARLIEST_NS if since is None else utc_ns(since),
-        until_ns=LATEST_NS if until is None else utc_ns(until),
+        since_ns=EARLIEST_NS if since is None else _ns(since),
+        until_ns=LATEST_NS if until is None else _ns(until),
         box=within,
         **rest,
     )
+
+
+def _ns(time: datetime) -> int:
+    """As near to it as an event can be: a calendar reaches further than 64 bits of nanoseconds."""
+    return max(EARLIEST_NS, min(utc_ns(time), LATEST_NS))
 
 
 def picked(log: LogReader, state: Path, wish: Wish, open_sealed: Open | None) -> Iterator[Recorded]:

@@ -12,7 +12,7 @@ import msgspec
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.eventline import owners_eye, values
-from agent.cli.show import STATE, figures, log_file, write_private
+from agent.cli.show import STATE, figures, log_file
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.eventstore import chain, proof
@@ -21,6 +21,7 @@ from agent.eventstore.proof import EventProof, Finding, Proof
 from agent.eventstore.prover import prove_event, prove_seals
 from agent.eventstore.reader import LogReader
 from agent.eventstore.signature import PUBLIC_BYTES
+from agent.export.target import apart, new_file
 from agent.privacy import sealed
 from agent.wallet.seal import open_with_event_key
 
@@ -70,7 +71,7 @@ def prove(
     else:
         place = Path(state or STATE)
         made = _event(_number(seq), place, key=key)
-    _deliver(made, out, as_json=as_json)
+    _deliver(made, out, place, as_json=as_json)
 
 
 @click.command(name="check-proof")
@@ -131,12 +132,13 @@ def _event(seq: int, state: Path, *, key: bool) -> EventProof:
         return msgspec.structs.replace(made, key=owner.event_key(event.level, event.payload).hex())
 
 
-def _deliver(made: Proof, out: Path, *, as_json: bool) -> None:
+def _deliver(made: Proof, out: Path, state: Path, *, as_json: bool) -> None:
     data = proof.encode(made)
     if out == Path("-"):
         click.echo(data.decode(), nl=False)
         return
-    write_private(out, data)
+    with new_file(apart(out, state)) as file:
+        file.write(data)
     seals = proof.check(made).seals
     told = {"file": str(out), "bytes": len(data), "seals": [n.no for n in seals]}
     told["device"] = seals[0].device.hex()

@@ -158,11 +158,10 @@ def _play(
     playback = Playback(core, decode, clock, fixes or ())
     with bar("replaying") as progress:
         for number, file in enumerate(files):
-            uri = f"replay:{file.path.name}"
-            parts.journal.write(InputOpened(uri))
+            parts.journal.write(InputOpened(file.uri))
             playback.play(_watched(file, number, len(files), progress))
             counts = file.counts
-            parts.journal.write(InputClosed(uri, counts.taken, counts.broken, "ended"))
+            parts.journal.write(InputClosed(file.uri, counts.taken, counts.broken, "ended"))
     core.finish()
     parts.writer.flush()
 

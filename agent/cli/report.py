@@ -9,7 +9,7 @@ import click
 
 from agent.archive import owners_view
 from agent.cli.page import Drive, Happening, Point, page
-from agent.cli.show import STATE, write_private
+from agent.cli.show import STATE
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, SealError
 from agent.events import (
@@ -29,6 +29,7 @@ from agent.events import (
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import Verdict, verify
+from agent.export.target import apart, new_file
 from agent.privacy import sealed
 from agent.wallet.seal import Unsealer
 
@@ -62,8 +63,9 @@ def command(*, state: Path, out: Path) -> None:
 
 def write_report(state: Path, out: Path) -> None:
     """Raises UsageError where the page cannot be written."""
-    verdict = verify(state / "events.db")
-    write_private(out, page(_drive(state, verdict)).encode())
+    with new_file(apart(out, state)) as file:
+        verdict = verify(state / "events.db")
+        file.write(page(_drive(state, verdict)).encode())
 
 
 def _drive(state: Path, verdict: Verdict) -> Drive:

@@ -1,9 +1,9 @@
 """What several commands print alike: the default state directory, progress bars, figures."""
 
 import io
-import os
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +13,13 @@ import click
 import structlog
 
 from agent.clock import MS, SECOND
-from agent.errors import UsageError
+from agent.eventstore.log import Recorded
 from agent.eventstore.state import EVENTS
 
 STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
+PROGRESS: Final = 1000
+"""Events between two looks at the bar."""
 TIME: Final = click.DateTime(
     [f"%Y-%m-%d{rest}" for rest in ("", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S.%f", " %H:%M:%S.%f")]
 )
@@ -76,18 +78,26 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
         yield report
 
 
+def watched(
+    events: Iterable[Recorded], last: int, report: Callable[[int, int], None]
+) -> Iterator[Recorded]:
+    """The events, while `report` is told now and then how far they are."""
+    due = 0
+    for event in events:
+        if event.seq >= due:
+            report(event.seq, last)
+            due = event.seq + PROGRESS
+        yield event
+
+
 def _nowhere(_done: int, _total: int) -> None:
     """Nobody watches."""
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """A file that is new or begun anew; a new one is its owner's alone. Raises UsageError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - opened private
-            file.write(data)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from error
+def one_line(value: object) -> str:
+    """A text that could move the cursor, or pass for another line, as JSON has it."""
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
 
 
 def figures(pairs: dict[str, object]) -> str:

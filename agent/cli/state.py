@@ -12,17 +12,14 @@ import msgspec
 from agent import installed
 from agent.archive import owners_view
 from agent.bsm.si import physical
-from agent.cli.show import STATE, TIME, bar, iso, log_file, utc_ns
+from agent.cli.show import STATE, TIME, bar, iso, log_file, one_line, utc_ns, watched
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.events import BsmMade, Event, PositionFixed, decode
 from agent.eventstore.instant import last_at
-from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import Progress, ReadModel
 from agent.wallet.seal import Unsealer
 
-PROGRESS: Final = 10_000
-"""Events between two looks at the bar."""
 _TABLES: Final = {
     "dtcs": "dtc_open",
     "consents": "consent_now",
@@ -63,14 +60,7 @@ def command(state: Path, *, at: datetime | None, unseal: bool, as_json: bool) ->
 
 
 def _last_at(log: LogReader, t_ns: int, progress: Progress) -> int:
-    return last_at(_watched(log.read(), log.head().seq, progress), t_ns)
-
-
-def _watched(events: Iterator[Recorded], last: int, progress: Progress) -> Iterator[Recorded]:
-    for recorded in events:
-        if recorded.seq % PROGRESS == 0:
-            progress(recorded.seq, last)
-        yield recorded
+    return last_at(watched(log.read(), log.head().seq, progress), t_ns)
 
 
 def _found(model: ReadModel) -> dict[str, Any]:
@@ -128,4 +118,4 @@ def _lines(name: str, value: Any) -> Iterator[str]:
 
 
 def _word(name: str, value: Any) -> str:
-    return iso(value) if name.endswith("_ns") else str(value)
+    return iso(value) if name.endswith("_ns") else one_line(value)

@@ -8,13 +8,15 @@ from hashlib import sha3_512
 from typing import Final, NamedTuple, Self
 
 from agent.errors import MalformedInputError, UsageError
-from agent.events import ParcelRegistered, decode
+from agent.events import ParcelRegistered
 from agent.eventstore import note
 from agent.eventstore.reader import LogReader
 from agent.eventstore.sealcheck import BadSealError
 from agent.eventstore.walk import Walked
 
 DIGEST_BYTES: Final = 64
+MAX_NO: Final = (1 << 63) - 1
+"""Of a seal: docs/formats/seal.md."""
 
 
 class Anchor(NamedTuple):
@@ -31,7 +33,7 @@ class Anchor(NamedTuple):
             anchor = cls(int(no), bytes.fromhex(digits))
         except ValueError:
             anchor = cls(0, b"")
-        if anchor.no < 1 or len(anchor.digest) != DIGEST_BYTES:
+        if not 0 < anchor.no <= MAX_NO or len(anchor.digest) != DIGEST_BYTES:
             raise UsageError(f"{text[:160]!r} is no anchor: NO:DIGEST with 128 hexadecimal digits")
         return anchor
 
@@ -58,7 +60,7 @@ def fault(reader: LogReader, anchor: Anchor) -> str:
     The seals themselves are checked elsewhere (sealcheck.py): this is all that an anchor adds.
     Raises StoreError.
     """
-    seal = next(reader.seals(anchor.no), None)
+    seal = next(reader.seals(anchor.no), None) if anchor.no <= MAX_NO else None
     if seal is None or seal.no != anchor.no:
         last = reader.last_seal()
         there = 0 if last is None else last.no
@@ -80,19 +82,16 @@ class AnchorChecker:
 
     def take(self, walked: Walked) -> None:
         """Raises BadSealError for a receipt whose anchor is not of this log, StoreError."""
-        for seq, kind, payload in walked.told:
-            if kind == ParcelRegistered.kind:
-                self._receipt(seq, payload)
+        for seq, event in walked.told:
+            if isinstance(event, ParcelRegistered) and event.seal_no:
+                self._receipt(seq, event)
 
-    def _receipt(self, seq: int, payload: bytes) -> None:
-        try:
-            event = decode(ParcelRegistered.kind, payload)
-            assert isinstance(event, ParcelRegistered)
-            told = event.seal_no and fault(self._reader, Anchor(event.seal_no, event.seal_digest))
-            if event.seal_no and not told:
-                seal = next(self._reader.seals(event.seal_no))
-                self.witnessed = Witnessed(note.decode(seal.note).size, event)
-        except MalformedInputError as error:
-            raise BadSealError(seq, f"event {seq}: {error}") from error
+    def _receipt(self, seq: int, receipt: ParcelRegistered) -> None:
+        told = fault(self._reader, Anchor(receipt.seal_no, receipt.seal_digest))
         if told:
             raise BadSealError(seq, f"the receipt in event {seq} does not fit: {told}")
+        seal = next(self._reader.seals(receipt.seal_no))
+        try:
+            self.witnessed = Witnessed(note.decode(seal.note).size, receipt)
+        except MalformedInputError as error:  # a seal whose turn to be checked has not come yet
+            raise BadSealError(seq, f"the receipt in event {seq} does not fit: {error}") from error

@@ -6,8 +6,7 @@ is left of a pruned block, not that it was the agent who pruned it.
 
 from collections.abc import Iterator
 
-from agent.errors import MalformedInputError
-from agent.events import BodiesPruned, decode
+from agent.events import BodiesPruned
 from agent.eventstore.reader import LogReader
 from agent.eventstore.retention import digest_over
 from agent.eventstore.sealcheck import BadSealError
@@ -28,9 +27,9 @@ class PruneChecker:
         if block.nodes is not None:
             self._untold[block.no] = block.first_seq
             self._last = block.first_seq + block.n - 1
-        for seq, kind, payload in walked.told:
-            if kind == BodiesPruned.kind:
-                self._told(seq, payload)
+        for _, event in walked.told:
+            if isinstance(event, BodiesPruned):
+                self._told(event)
 
     def finish(self, sealed: int) -> None:
         """The walk came to the end of the log. sealed: the last event under a seal that holds.
@@ -42,12 +41,7 @@ class PruneChecker:
         if self._last > sealed:
             raise BadSealError(sealed + 1, "a block was pruned that no seal covers")
 
-    def _told(self, seq: int, payload: bytes) -> None:
-        try:
-            event = decode(BodiesPruned.kind, payload)
-        except MalformedInputError as error:
-            raise BadSealError(seq, f"event {seq}: {error}") from error
-        assert isinstance(event, BodiesPruned)
+    def _told(self, event: BodiesPruned) -> None:
         gone = [no for no in self._untold if event.first <= no <= event.last]
         if gone and digest_over(self._walked(event)) != event.digest:
             first = self._untold[gone[0]]

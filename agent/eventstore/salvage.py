@@ -21,8 +21,7 @@ from agent.eventstore.modelfile import remove
 from agent.eventstore.reader import Block, LogReader
 from agent.eventstore.state import BROKEN, SALVAGED
 from agent.eventstore.tree import TILE
-from agent.eventstore.verify import BrokenError, Fold
-from agent.eventstore.walk import walk
+from agent.eventstore.walk import BrokenError, Fold, walk
 from agent.files import sync_directory
 
 _BLOCKS: Final = 100

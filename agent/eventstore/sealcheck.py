@@ -8,7 +8,7 @@ from hashlib import sha3_512
 from typing import Final, Protocol
 
 from agent.errors import LogCorruptError, MalformedInputError
-from agent.events import LogChecked, LogSealed, decode
+from agent.events import Event, LogChecked, LogSealed
 from agent.eventstore import note
 from agent.eventstore.note import Note
 from agent.eventstore.reader import LogReader, Seal
@@ -69,8 +69,8 @@ class SealChecker:
 
     def take(self, walked: Walked) -> None:
         """A block that holds, and every seal that ends with it. Raises BadSealError, SealError."""
-        for seq, kind, payload in walked.told:
-            self._told(seq, kind, payload)
+        for seq, event in walked.told:
+            self._told(seq, event)
         block, boot = walked.block, None if walked.boots is None else walked.boots[1]
         self._grow(walked)
         while self._due is not None and self._due[1].size <= self.tree.size:
@@ -88,12 +88,8 @@ class SealChecker:
         if not self._last:
             self._check_tiles()
 
-    def _told(self, seq: int, kind: str, payload: bytes) -> None:
+    def _told(self, seq: int, event: Event) -> None:
         """What an event of the block says, before the block's own seal is looked at."""
-        try:
-            event = decode(kind, payload)
-        except MalformedInputError as error:
-            raise BadSealError(seq, f"event {seq}: {error}") from error
         if isinstance(event, LogChecked):
             self._declared |= event.verdict in {"tail-lost", "key-lost"}
         if isinstance(event, LogSealed):

@@ -18,8 +18,9 @@ import apsw
 from agent.errors import AgentError, LogCorruptError, StoreError, UsageError
 from agent.eventstore import chain
 from agent.eventstore.birth import NOTE, birth, set_pragma
+from agent.eventstore.container import BUSY_MS, harden
 from agent.eventstore.log import Draft, Head, Recorded
-from agent.eventstore.reader import BUSY_MS, LogReader, Seal, Tail, harden
+from agent.eventstore.reader import LogReader, Seal, Tail
 from agent.eventstore.state import EVENTS, StateLock, lock_state
 from agent.files import store_error
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from agent.errors import UsageError
+from agent.files import named_in_utf8
 
 EVENTS: Final = "events.db"
 NEWBORN: Final = "events.db.new"
@@ -65,9 +66,11 @@ class StateLock:
 def lock_state(path: Path, *, create: bool = True) -> StateLock:
     """Takes the directory, making it where it is missing and `create` says so.
 
-    Raises UsageError for a file, for a directory that holds anything not ours, that cannot be
-    written, that others may write, or that another process uses. It is left as it was then.
+    Raises UsageError for a file, for a name that is not UTF-8, for a directory that holds anything
+    not ours, that cannot be written, that others may write, or that another process uses. It is
+    left as it was then.
     """
+    named_in_utf8(path)
     try:
         if create:
             _make(path)

@@ -12,19 +12,14 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from agent.errors import LogCorruptError, StoreError
-from agent.eventstore import chain
 from agent.eventstore.anchor import Anchor, AnchorChecker, fault
+from agent.eventstore.container import DamagedFileError, cut_short, nobody_writes
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.floor import Floor
 from agent.eventstore.prunecheck import PruneChecker
-from agent.eventstore.reader import (
-    DamagedFileError,
-    LogReader,
-    cut_short,
-    nobody_writes,
-)
+from agent.eventstore.reader import LogReader
 from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
-from agent.eventstore.walk import Walked, walk
+from agent.eventstore.walk import BrokenError, Fold, walk
 from agent.eventstore.walks import last_block, looks
 
 Progress = Callable[[int, int], None]
@@ -73,12 +68,14 @@ class Beside(NamedTuple):
     floor:  how far the log is known to reach
     device: the public key of its seals, 65 bytes; keys: those of their MACs
     anchor: one of its seals, as AMO bears witness to it
+    next_seal: number of the key beside it, which is never more than one ahead of its seals
     """
 
     floor: Floor | None = None
     device: bytes | None = None
     keys: OwnersKeys | None = None
     anchor: Anchor | None = None
+    next_seal: int | None = None
 
 
 NOTHING: Final = Beside()
@@ -103,45 +100,6 @@ def verify(
     if still and not nobody_writes(events_db):  # a writer came while we read
         verdict = _Verifier(events_db, beside, still=False, alone=alone).verdict(progress)
     return verdict
-
-
-class BrokenError(Exception):
-    """The first thing that does not follow; the fold stands at the event before it."""
-
-
-class Fold:
-    """The log as far as it holds: each block goes on where the one before it ended."""
-
-    def __init__(self) -> None:
-        self.log_id = b""
-        self.head = b""
-        self.seq = 0
-        self.blocks = 0
-        self._boot = 1
-
-    def begin(self, log_id: bytes, note: bytes) -> None:
-        self.log_id = log_id
-        self.head = chain.genesis(log_id, note)
-
-    def take(self, walked: Walked) -> None:
-        """Moves past a block. Raises BrokenError."""
-        block = walked.block
-        if block.no != self.blocks + 1:
-            raise BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
-        if block.first_seq != self.seq + 1:
-            raise BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
-        if block.head_before != self.head:
-            raise BrokenError(f"block {block.no} does not follow the one before it")
-        if walked.boots is not None:
-            first, last = walked.boots
-            if first < self._boot:
-                raise BrokenError(f"boot {first} follows boot {self._boot}")
-            self._boot = last
-        self.seq += walked.good
-        self.head = walked.head
-        if walked.bad:
-            raise BrokenError(walked.bad)
-        self.blocks += 1
 
 
 class _Verifier:
@@ -200,7 +158,7 @@ class _Verifier:
 
     def _compared(self, reader: LogReader) -> tuple[Word, str]:
         """A log that holds: is it whole, and the one that AMO bears witness to?"""
-        lost, told = lost_tail(reader, self._beside.floor)
+        lost, told = lost_tail(reader, self._beside.floor, self._beside.next_seal)
         if lost is not None:
             return "truncated", told
         anchor = self._beside.anchor

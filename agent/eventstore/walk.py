@@ -1,13 +1,21 @@
-"""One block looked at by itself: do its events follow from the head it begins with? No I/O.
+"""Do the events of a block follow from the head it begins with, and does a block from the last?
 
-Since a block says that head, blocks can be looked at in any order and by several processes;
-verify.py then sees whether each begins where the one before it ended.
+No I/O. Since a block says its head, blocks can be looked at in any order and by several processes
+(`walk`); whoever has them in order then sees whether each begins where the one before it ended
+(`Fold`).
 """
 
 import msgspec
 
 from agent.errors import MalformedInputError
-from agent.events import BodiesPruned, LogChecked, LogSealed, ParcelRegistered
+from agent.events import (
+    BodiesPruned,
+    Event,
+    LogChecked,
+    LogSealed,
+    ParcelRegistered,
+    decode,
+)
 from agent.eventstore import chain
 from agent.eventstore.reader import Block
 from agent.eventstore.tree import nodes_of
@@ -24,7 +32,7 @@ class Walked(msgspec.Struct, frozen=True, kw_only=True):
     bad:   what is wrong with the event behind those; empty where nothing is
     boots: of the first and the last good event; None where there is none
     nodes: of the leaves, as seal.md has them; empty where something is bad
-    told:  events about the log itself: sequence number, kind, payload
+    told:  events about the log itself, with their sequence numbers
     """
 
     block: Block
@@ -33,7 +41,7 @@ class Walked(msgspec.Struct, frozen=True, kw_only=True):
     bad: str = ""
     boots: tuple[int, int] | None = None
     nodes: bytes = b""
-    told: list[tuple[int, str, bytes]] = []
+    told: list[tuple[int, Event]] = []
 
 
 def walk(block: Block) -> Walked:
@@ -55,6 +63,45 @@ def walk(block: Block) -> Walked:
     )
 
 
+class BrokenError(Exception):
+    """The first thing that does not follow; the fold stands at the event before it."""
+
+
+class Fold:
+    """The log as far as it holds: each block goes on where the one before it ended."""
+
+    def __init__(self) -> None:
+        self.log_id = b""
+        self.head = b""
+        self.seq = 0
+        self.blocks = 0
+        self._boot = 1
+
+    def begin(self, log_id: bytes, note: bytes) -> None:
+        self.log_id = log_id
+        self.head = chain.genesis(log_id, note)
+
+    def take(self, walked: Walked) -> None:
+        """Moves past a block. Raises BrokenError."""
+        block = walked.block
+        if block.no != self.blocks + 1:
+            raise BrokenError(f"block {block.no} stands where {self.blocks + 1} should")
+        if block.first_seq != self.seq + 1:
+            raise BrokenError(f"block {block.no} says it begins with event {block.first_seq}")
+        if block.head_before != self.head:
+            raise BrokenError(f"block {block.no} does not follow the one before it")
+        if walked.boots is not None:
+            first, last = walked.boots
+            if first < self._boot:
+                raise BrokenError(f"boot {first} follows boot {self._boot}")
+            self._boot = last
+        self.seq += walked.good
+        self.head = walked.head
+        if walked.bad:
+            raise BrokenError(walked.bad)
+        self.blocks += 1
+
+
 class _Steps:
     """The events of one block, as far as they hold."""
 
@@ -62,7 +109,7 @@ class _Steps:
         self.head = block.head_before
         self.leaves: list[bytes] = []
         self.boots: list[int] = []
-        self.told: list[tuple[int, str, bytes]] = []
+        self.told: list[tuple[int, Event]] = []
         self._block = block
 
     def go(self, body: bytes) -> str:
@@ -85,7 +132,7 @@ class _Steps:
                 if len(leaves) >= block.n:
                     return f"block {block.no} holds more than {block.n} events"
                 if kind in TOLD:
-                    self.told.append((seq, kind, chain.decode(event).payload))
+                    self.told.append((seq, decode(kind, chain.decode(event).payload)))
                 leaves.append(head)
                 due += 1
         except MalformedInputError as error:

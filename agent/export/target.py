@@ -1,4 +1,4 @@
-"""Where an export goes: a file that is whole or not there, or standard output."""
+"""Where a result goes: a file that is whole or not there, or standard output."""
 
 import os
 import sys
@@ -19,6 +19,18 @@ def standard_output(*, text: bool) -> BinaryIO:
     return sys.stdout.buffer
 
 
+def apart(out: Path, state: Path) -> Path:
+    """`out`, where it would not be one of the agent's own files, or lie among them.
+
+    Raises UsageError: it would take the place of the log or a key, or the next start would find
+    a directory that is not the agent's alone.
+    """
+    place, log = out.resolve(), state.resolve()
+    if log in (place, *place.parents):
+        raise UsageError(f"{out} is in {state}, where nothing but the agent's own files may be")
+    return out
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file, its owner's alone, that takes its name when all of it is on disk.
@@ -30,7 +42,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         target = path.resolve()
         if target.exists() and not target.is_file():
             raise UsageError(f"{path} is not a regular file")
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".export-")
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".amo-agent-")
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp made it private
                 yield file

@@ -4,6 +4,7 @@ The form is found by looking into the file, never by its name; gzip is undone on
 """
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from io import BufferedIOBase
@@ -65,6 +66,12 @@ class LogFile:
         self.start_ns = next((frame.t_ns for frame in self), None)
         self.counts = Counts()
         self.complaints = []
+
+    @property
+    def uri(self) -> str:
+        """As events name it: the octets of a file name need not be UTF-8, a text is."""
+        name = os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
+        return f"replay:{name}"
 
     @property
     def dated(self) -> bool:

@@ -23,7 +23,7 @@ class LogSource:
 
     def __init__(self, log: LogFile, clock: Clock) -> None:
         self.log = log
-        self.uri = f"replay:{self.log.path.name}"
+        self.uri = log.uri
         self._clock = clock
         self._closed = False
         self._taken = 0

@@ -1,6 +1,7 @@
 """`amo-agent log`: what was changed is named, what was not is shown."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -116,3 +117,19 @@ def test_a_reader_that_has_seen_enough_is_no_failure(state: Path) -> None:
 def test_text_form_is_one_line_an_event(state: Path, cli: Cli) -> None:
     out = cli("log", "show", state).out
     assert len(out.splitlines()) == len(cli("log", "show", state, "--json").out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["two\n       9  2026-01-01T00:00:00Z  Lv3  tail-lost/1", "\x1b[2J", os.fsdecode(b"\xff")],
+)
+def test_text_of_a_stranger_is_one_line_without_a_way_to_move_the_cursor(
+    name: str, cli: Cli, tmp_path: Path
+) -> None:
+    log = tmp_path / f"{name.replace('/', '-')}.log"
+    log.write_text(LINES)
+    assert cli("replay", log, "--dbc", SIMCAR, "--state", tmp_path / "state").code == 0
+    shown = cli("log", "show", tmp_path / "state", "--kind", "input-opened").out
+    assert len(shown.splitlines()) == 1
+    assert shown.rstrip("\n").isprintable()
+    assert "uri=" in shown

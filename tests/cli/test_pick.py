@@ -46,6 +46,24 @@ def test_events_of_a_trip_are_those_of_one_start(cli: Cli, state: Path) -> None:
     assert shown(cli, state, "--trip", 99) == []
 
 
+def test_a_calendar_reaches_further_than_the_clock_of_events(cli: Cli, state: Path) -> None:
+    everything = shown(cli, state)
+    ends = "--since", "0001-01-01", "--until", "9999-12-31T23:59:59"
+    assert shown(cli, state, *ends) == everything
+    assert shown(cli, state, "--since", "2262-04-12") == []
+    assert shown(cli, state, "--until", "1677-09-20") == []
+
+
+@pytest.mark.parametrize(("option", "limit"), [("--trip", 2**32 - 1), ("--limit", 2**63 - 1)])
+def test_number_over_its_limit_is_refused_with_the_limit(
+    option: str, limit: int, cli: Cli, state: Path
+) -> None:
+    assert cli("log", "show", state, option, limit).code == 0
+    refused = cli("log", "show", state, option, limit + 1)
+    assert refused.code == 2
+    assert str(limit) in refused.complaint
+
+
 def test_events_of_a_trip_are_paged_by_sequence_number(cli: Cli, state: Path) -> None:
     whole = shown(cli, state, "--trip", 2, "--kind", "bsm")
     first = shown(cli, state, "--trip", 2, "--kind", "bsm", "--limit", 7)

@@ -95,6 +95,41 @@ def test_a_floor_that_is_none_is_wrong_input(state: Path, cli: Cli, tmp_path: Pa
         found = cli("log", "verify", state, "--floor", tmp_path / name)
         assert (found.code, found.err.count("\n")) == (2, 1)
 
+    elsewhere = cli("log", "verify", state, "--floor", tmp_path)
+    assert elsewhere.code == 2
+    assert str(tmp_path) in elsewhere.complaint
+    (state / "floor").unlink()
+    (state / "floor").mkdir()
+    assert cli("log", "verify", state).code == 2, "a floor that cannot be read says nothing"
+
+
+def test_rt_09_a_log_put_back_without_its_floor_is_missed_by_the_next_seal_key(
+    state: Path, cli: Cli, tmp_path: Path
+) -> None:
+    before = Path(shutil.copytree(state, tmp_path / "before"))
+    run(state, 1)
+    (state / "floor").unlink()
+    told = verdict(cli, state, code=0)
+    assert told["floor"] is None
+    assert "none" in cli("log", "verify", state).out
+
+    shutil.copy(before / "events.db", state / "events.db")
+
+    found = verdict(cli, state, code=1)
+    assert found["verdict"] == "truncated"
+    assert "next key" in str(found["reason"])
+
+
+def test_the_floor_that_was_compared_is_told(state: Path, cli: Cli) -> None:
+    told = verdict(cli, state, code=0)
+    assert told["floor"] == told["events"]
+    assert f"at event {told['events']}" in cli("log", "verify", state).out
+
+
+def test_an_anchor_beyond_any_number_of_seals_is_wrong_input(state: Path, cli: Cli) -> None:
+    anchor = f"{2**63}:{'00' * 64}"
+    assert "NO:DIGEST" in cli("log", "verify", state, "--anchor", anchor).complaint
+
 
 def test_rt_14_a_mac_that_the_owners_key_does_not_give_is_named(state: Path, cli: Cli) -> None:
     with tampering(state / "events.db") as connection:

@@ -98,6 +98,19 @@ def test_a_file_in_place_of_the_state_directory_is_refused(cli: Cli, log: Path) 
     assert log.name in result.complaint
 
 
+def test_a_state_directory_whose_name_sqlite_cannot_take_is_refused(
+    cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / os.fsdecode(b"st\xff")
+    assert "UTF-8" in cli("replay", log, "--state", state).complaint
+    assert not state.exists()
+    state.mkdir()
+    (state / "events.db").touch()
+    for command in ("verify", "show", "state"):
+        result = cli("log", command, state)
+        assert (result.code, "UTF-8" in result.complaint) == (2, True)
+
+
 def test_a_read_only_disk_is_refused(log: Path, tmp_path: Path) -> None:
     """In a mount namespace of its own, since root may write wherever it is not mounted ro."""
     place = tmp_path / "disk"
@@ -191,6 +204,45 @@ def test_a_report_that_cannot_be_written_is_refused(cli: Cli, log: Path, tmp_pat
     result = cli("report", state, "--out", "/nowhere/drive.html")
     assert result.code == 2
     assert "/nowhere/drive.html" in result.complaint
+
+
+@pytest.mark.parametrize("command", [["report"], ["log", "prove", "1"]])
+@pytest.mark.parametrize("name", ["events.db", "page.html", "keys/owner.key"])
+def test_a_result_never_takes_a_place_in_the_state_directory(
+    command: list[str], name: str, cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    cli("replay", log, "--state", state)
+    before = {path: path.read_bytes() for path in state.glob("**/*.[dhk]*")}
+
+    result = cli(*command, state, "--out", state / name)
+
+    assert result.code == 2
+    assert name in result.complaint
+    assert {path: path.read_bytes() for path in before} == before
+    assert (state / name in before) is (state / name).exists()
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+@pytest.mark.parametrize(
+    "command", ["log verify {state}", "log prove 1 {state}", "log erase {erase} {state}"]
+)
+def test_a_stream_that_comes_closed_is_as_one_that_leads_nowhere(
+    command: str, stream: int, cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    cli("replay", log, "--state", tmp_path / "state")
+    erase = "--level 1 --since 2001-09-09 --until 2001-09-10"
+    words = command.format(state=tmp_path / "state", erase=erase)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m agent {words} {stream}>&-"],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (2 if "erase" in command else 0), "nobody is there to ask"
 
 
 def test_an_unusable_configuration_has_an_exit_code_of_its_own(cli: Cli, tmp_path: Path) -> None:

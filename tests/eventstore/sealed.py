@@ -6,8 +6,9 @@ from typing import Self
 
 from agent.clock import ManualClock
 from agent.events import LogSealed, encode
+from agent.eventstore.container import nobody_writes
 from agent.eventstore.log import Draft
-from agent.eventstore.reader import LogReader, nobody_writes
+from agent.eventstore.reader import LogReader
 from agent.eventstore.sealcheck import BadSealError, OwnersKeys, SealChecker
 from agent.eventstore.sealer import Firmware, Sealer
 from agent.eventstore.sqlite import SqliteLog

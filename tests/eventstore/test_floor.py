@@ -121,6 +121,12 @@ def test_what_is_no_file_is_refused_without_waiting_for_it(path: Path, tmp_path:
             floor.read(place)
 
 
+def test_floor_that_cannot_be_read_is_not_taken_for_none(path: Path) -> None:
+    path.symlink_to(path)
+    with pytest.raises(StoreError, match="cannot be read: Too many levels"):
+        floor.read(path)
+
+
 def test_disk_that_refuses_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         floor.write(tmp_path / "gone" / "floor", at(1))

@@ -10,6 +10,7 @@ import pytest
 from agent.clock import SECOND, ClockQuality, ManualClock
 from agent.errors import DiskFullError
 from agent.events import InputLost, decode
+from agent.eventstore import writer as writer_module
 from agent.eventstore.ladder import Step
 from agent.eventstore.log import Draft
 from agent.eventstore.losses import TELL_NS
@@ -110,6 +111,41 @@ def test_full_disk_takes_urgent_events_only_and_counts_the_others(log: SqliteLog
     assert payloads(log) == [0, 2, 4, 6]
     assert [(loss.count, "only urgent" in loss.reason) for loss in losses(log)] == [(4, True)]
     assert writer.lost == 4
+
+
+def test_event_that_could_not_be_sealed_for_lack_of_room_is_counted_but_ends_a_recording(
+    log: SqliteLog,
+) -> None:
+    car = LogWriter(log, ManualClock(), wait=False)
+    car.lose(DiskFullError("no room"))
+    car.close()
+    assert car.lost == 1
+    assert [(loss.count, "no key" in loss.reason) for loss in losses(log)] == [(1, True)]
+
+    recording = LogWriter(log, ManualClock(), wait=True)
+    with pytest.raises(DiskFullError):
+        recording.lose(DiskFullError("no room"))
+    recording.close()
+    assert recording.lost == 0
+
+
+def test_full_disk_is_tried_less_and_less_often_but_at_once_for_who_waits(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "FIRST_PAUSE_S", 0.01)
+    tight = Tight(log)
+    writer = LogWriter(tight, ManualClock(), wait=False)
+    writer.put(draft(0), urgent=True)
+    until(lambda: tight.tries)
+    time.sleep(0.2)
+    assert 2 < tight.tries < 8, "20 in even steps, thousands without a pause"
+    before = tight.tries
+    with pytest.raises(DiskFullError):
+        writer.flush()
+    time.sleep(0.05)
+    assert before < tight.tries < before + 4
+    tight.room.set()
+    writer.close()
 
 
 def test_queue_stays_bounded_while_the_disk_is_full(log: SqliteLog) -> None:

@@ -12,10 +12,12 @@ from agent.eventstore import pruner
 from agent.eventstore.log import Recorded
 from agent.eventstore.pruner import Pruner
 from agent.eventstore.reader import LogReader
+from agent.eventstore.retention import Facts, Ranges
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.state import EVENTS
 from agent.eventstore.verify import verify
-from tests.eventstore.conftest import body_of, draft, put_body, tampering
+from agent.privacy import Level
+from tests.eventstore.conftest import body_of, draft, fill, put_body, tampering
 from tests.eventstore.sealed import Car, checked
 from tests.eventstore.stocked import announce, bodies, facts, prune, sealed_through, unheld
 
@@ -73,6 +75,15 @@ def test_no_more_go_at_once_than_the_writer_can_wait_for(
     assert verify(car.state / EVENTS).verdict == "intact"
 
 
+def test_a_pass_that_takes_nothing_is_spread_over_steps_all_the_same(
+    car: Car, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner, "LOOK", 3)
+    stays = facts(sealed=sealed_through(car.state), held=lambda _first, _last: True)
+    one = Pruner(car.log, car.state / EVENTS, announce(car.log))
+    assert list(one.prune(stays)) == [0, 0], "of seven blocks"
+
+
 def test_young_block_ends_the_pass_but_not_one_of_a_clock_that_stood_ahead(car: Car) -> None:
     known = facts(sealed=sealed_through(car.state), keep_ns=10**30)
     assert prune(car.log, car.state, known) == 0
@@ -94,6 +105,39 @@ def test_what_waited_is_looked_at_again_and_what_went_is_not(car: Car) -> None:
     assert sum(one.prune(facts(sealed=sealed, held=unheld))) == 1
     assert sum(one.prune(facts(sealed=sealed, held=held))) == 0
     assert looked == []
+
+
+def test_what_stays_for_good_is_passed_over_and_a_log_that_ends_under_its_seal_goes_whole(
+    tmp_path: Path,
+) -> None:
+    with Car(tmp_path / "state") as car:
+        one = Pruner(car.log, car.state / EVENTS, announce(car.log))
+        fill(car.log, 5, 5)
+        car.sealer.seal()
+        stays = facts(sealed=sealed_through(car.state), nowhere=frozenset({draft().kind}))
+        assert [sum(one.prune(stays)) for _ in range(2)] == [0, 0]
+        rot(car, 1)
+        fill(car.log, 5, 5)
+        car.sealer.seal()
+
+        assert sum(one.prune(facts(sealed=sealed_through(car.state)))) == 2
+
+        assert bodies(car.state) == [1, 2, 5]
+
+
+def rot(car: Car, no: int) -> None:
+    with tampering(car.state / EVENTS) as connection:
+        put_body(connection, no, b"?")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [facts(keep_ns=10**30), facts(stored={Level.LV3: Ranges([(1, 100)])})],
+    ids=["young", "not stored"],
+)
+def test_nothing_is_read_behind_what_cannot_go_yet(car: Car, known: Facts) -> None:
+    rot(car, 3)
+    assert prune(car.log, car.state, known) == (0 if known.keep_ns else 1)
 
 
 def test_rt_38_cut_between_the_event_and_the_bodies_is_no_fault_and_is_gone_on_with(

@@ -549,13 +549,6 @@ def test_event_that_tells_of_another_seal_is_found(root: Root, event: LogSealed,
     assert (bad.seq, says in str(bad)) == (5, True)
 
 
-def test_event_of_a_seal_that_cannot_be_read_is_found(tmp_path: Path) -> None:
-    with Car(tmp_path / "state") as car:
-        car.log.append([draft(kind=LogSealed.kind, payload=b"\xff")])
-    with pytest.raises(BadSealError, match="event 1: log-sealed/1"):
-        checked(tmp_path / "state")
-
-
 @pytest.mark.parametrize("pruned", [{1}, {4}, {1, 2, 3, 4, 5, 6}, {7}, set(range(1, 10))])
 def test_seals_hold_over_blocks_that_were_pruned(root: Root, pruned: set[int]) -> None:
     prune(root.state, pruned)

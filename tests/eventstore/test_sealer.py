@@ -11,6 +11,7 @@ from agent.errors import LogCorruptError, SealError
 from agent.events import LogSealed
 from agent.eventstore import chain, floor, note
 from agent.eventstore.birth import NOTE
+from agent.eventstore.ending import sealed_end
 from agent.eventstore.floor import Floor
 from agent.eventstore.log import Head
 from agent.eventstore.note import Note
@@ -50,6 +51,18 @@ def notes(path: Path) -> list[Note]:
 @pytest.fixture
 def car(state: Path) -> Car:
     return Car(state)
+
+
+def test_a_note_under_the_number_of_another_is_not_gone_on_from(car: Car) -> None:
+    with car:
+        car.drive(3)
+    with tampering(car.state / EVENTS) as connection:
+        connection.execute("INSERT INTO seal SELECT 2, note, mac, signature FROM seal")
+    with (
+        LogReader.open(car.state / EVENTS) as reader,
+        pytest.raises(LogCorruptError, match="seal 2 is seal 1"),
+    ):
+        sealed_end(reader)
 
 
 def test_seal_says_what_is_on_disk(car: Car) -> None:

@@ -3,6 +3,7 @@
 import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,30 @@ def test_closing_writes_the_open_block(log: SqliteLog) -> None:
     writer.close()
 
     assert log.head().seq == 1
+
+
+def test_flush_with_nothing_to_write_takes_no_transaction(log: SqliteLog) -> None:
+    writer = LogWriter(log, ManualClock(), wait=True)
+    writer.flush()
+    writer.close()
+    assert (writer.blocks, writer.appended) == (0, 0)
+
+
+def test_a_writer_that_is_closed_never_says_that_anything_is_durable(log: SqliteLog) -> None:
+    writer = LogWriter(log, ManualClock(), wait=True)
+    writer.close()
+    writer.put(draft())
+    with pytest.raises(StoreError, match="closed"):
+        writer.flush()
+    assert log.head().seq == 0
+
+
+def test_a_writer_that_was_stopped_tells_why_to_whoever_puts_or_flushes(log: SqliteLog) -> None:
+    writer = LogWriter(log, ManualClock(), wait=True)
+    writer.stop(StoreError("the log cannot be sealed"))
+    for use in (partial(writer.put, draft()), writer.flush, writer.close):
+        with pytest.raises(StoreError, match="cannot be sealed"):
+            use()
 
 
 def test_rt_54_events_a_live_car_lost_to_a_slow_disk_are_told_in_the_log() -> None:
