@@ -2,11 +2,12 @@
 
     python -m bench.store [--rows N] [--growth]
 
-All stores get the same rows in turns of 20,000, in transactions of 100, each synced to the disk
-(FULL) unless NORMAL is said. Ours is the whole way: from the row through its MessagePack payload to
-events that are hashed, chained, compressed and durable. A ratio is of one turn, ours to theirs:
-below 1 is faster or smaller. The table is written and read by Python's sqlite3, which a program has
-at hand, and by apsw, which ours uses. Prints figures and asserts none of them.
+All stores get the same rows, once as the pilot has them and once half as long, in turns of 20,000,
+in transactions of 100, each synced to the disk (FULL) unless NORMAL is said. Ours is the whole way:
+from the row through its MessagePack payload to events that are hashed, chained, compressed and
+durable. A ratio is of one turn, ours to theirs: below 1 is faster or smaller. The table is written
+and read by Python's sqlite3, which a program has at hand, and by apsw, which ours uses. Prints
+figures and asserts none of them.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from bench.store_peers import BATCH, LIBRARIES, PRAGMAS, Store, by_apsw, recorde
 from bench.store_rows import START_NS, TRIP, Row, Rows, Value, rows
 
 SEED = 69
+LEVEL, CLOCK = Level.LV3, ClockQuality.GNSS
 TURN = 20_000
 ROUNDS = 5
 COUNTED = 100_000
@@ -56,6 +58,7 @@ decode = msgspec.msgpack.Decoder(WyomingRow).decode
 Spent = tuple[float, float]
 """Seconds: of the clock, and of this process on a processor."""
 Found = dict[str, list[Spent]]
+Source = Callable[[], Iterator[tuple[int, Row]]]
 
 
 class Closing(Protocol):
@@ -66,7 +69,7 @@ def ours(log: SqliteLog, given: Rows) -> None:
     for at in range(0, len(given), BATCH):
         log.append(
             [
-                Draft("bsm/1", Level.LV3, t_ns, t_ns - START_NS, ClockQuality.GNSS, encode(row))
+                Draft("bsm/1", LEVEL, t_ns, t_ns - START_NS, CLOCK, encode(row))
                 for t_ns, row in given[at : at + BATCH]
             ]
         )
@@ -126,9 +129,9 @@ def against_tables(what: str, own: Sequence[Spent], found: Found, bar: str, kind
         line(f"{what}, to {library}", own, found[f"table by {library}{kind}"], bar)
 
 
-def write(folder: Path, count: int) -> None:
+def write(folder: Path, count: int, source: Source) -> None:
     """Leaves in the folder what `read` reads."""
-    _, first = next(rows(SEED))
+    _, first = next(source())
     log = SqliteLog.open(folder / "log", create=True)
     normal = relaxed(SqliteLog.open(folder / "normal", create=True))
     model = ReadModel.open(folder / "readmodel.db")
@@ -151,7 +154,7 @@ def write(folder: Path, count: int) -> None:
         print("eventsourcing is not installed: without it")
     else:
         stores["pyeventsourcing"] = peer
-    found = turns(stores, rows(SEED), count)
+    found = turns(stores, source(), count)
     for opened in closing:
         opened.close()
     own = found["ours, FULL"]
@@ -191,10 +194,10 @@ def read_ours(log: Path, *, checked: bool) -> None:
             decode(event.payload)
 
 
-def trip(folder: Path, count: int) -> None:
+def trip(folder: Path, count: int, source: Source) -> None:
     """The messages of one trip in the middle, by their times."""
     first = count // TRIP // 2 * TRIP
-    wanted = list(islice(rows(SEED), first, first + TRIP))
+    wanted = list(islice(source(), first, first + TRIP))
     until_ns, last = wanted[-1]
     since, until = (row[COLUMNS.index("metadata_generatedAt")] for row in (wanted[0][1], last))
     tables = {name: connect(folder / "indexed.db") for name, connect in LIBRARIES.items()}
@@ -252,8 +255,8 @@ def hash_alone(log: Path) -> Spent:
     return wall, processor
 
 
-def size(folder: Path) -> None:
-    given = list(islice(rows(SEED), COUNTED))
+def size(folder: Path, source: Source) -> None:
+    given = list(islice(source(), COUNTED))
     own = bytes_written(lambda: fill_log(folder / "counted", given))
     table = bytes_written(lambda: fill_table(folder / "counted.db", given))
     disks = [(folder / name).stat().st_size for name in ("counted/events.db", "counted.db")]
@@ -305,16 +308,22 @@ def main() -> None:
     print(describe())
     print(f"SQLite: {apsw.sqlite_lib_version()} of apsw, {sqlite3.sqlite_version} of sqlite3")
     print(f"PRAGMA {', '.join(PRAGMAS)}, synchronous = FULL unless NORMAL is said")
-    print(f"{count:,} rows of 69 columns, ratios min median max:")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder, count)
-        read(folder, count)
-        trip(folder, count)
-        verified(folder, count)
-        size(folder)
-        if given.growth:
-            growth(folder)
+    for short in (False, True):
+        source = partial(rows, SEED, short=short)
+        octets = sum(len(encode(row)) for _, row in islice(source(), TRIP)) // TRIP
+        print(
+            f"{count:,} rows of 69 columns, {octets} bytes of MessagePack, ratios min median max:"
+        )
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write(folder, count, source)
+            read(folder, count)
+            trip(folder, count, source)
+            verified(folder, count)
+            size(folder, source)
+    if given.growth:
+        with tempfile.TemporaryDirectory() as name:
+            growth(Path(name))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ _HEADER = struct.Struct(">BQqQIBBB")
 _ENTRY = struct.Struct(f">I{CHECK_BYTES}s")
 _PACK_HEADER, _PACK_ENTRY = _HEADER.pack, _ENTRY.pack
 _UNPACK_HEADER, _UNPACK_ENTRY = _HEADER.unpack_from, _ENTRY.unpack_from
+_HEADER_BYTES, _ENTRY_BYTES = _HEADER.size, _ENTRY.size
 _CLOCKS: Final = {int(quality): quality for quality in ClockQuality}
 _LEVELS: Final = {int(level): level for level in Level}
 
@@ -90,21 +91,20 @@ def _encode(draft: Draft | Recorded, seq: int, boot: int) -> bytes:
 
 def decode(event: bytes) -> Recorded:
     """The event of these bytes. Raises MalformedInputError."""
-    if len(event) < _HEADER.size:
-        raise MalformedInputError(f"event of {len(event)} bytes; its header has {_HEADER.size}")
-    version, seq, t_ns, mono_ns, boot, clock, level, length = _HEADER.unpack_from(event)
+    if len(event) < _HEADER_BYTES:
+        raise MalformedInputError(f"event of {len(event)} bytes; its header has {_HEADER_BYTES}")
+    version, seq, t_ns, mono_ns, boot, clock, level, length = _UNPACK_HEADER(event)
     if version != VERSION:
         raise MalformedInputError(f"event format {version}; this version reads {VERSION}")
     try:
         privacy, quality = _LEVELS[level], _CLOCKS[clock]
     except KeyError as error:
         raise MalformedInputError(f"level {level}, clock quality {clock}: no such one") from error
-    payload_at = _HEADER.size + length
+    payload_at = _HEADER_BYTES + length
     if payload_at > len(event):
         raise MalformedInputError(f"event of {len(event)} bytes with a kind of {length}")
-    kind = _kind(event[_HEADER.size : payload_at])
-    payload = event[payload_at:]
-    return Recorded(seq, kind, privacy, t_ns, mono_ns, boot, quality, payload)
+    kind = _kind(event[_HEADER_BYTES:payload_at])
+    return Recorded(seq, kind, privacy, t_ns, mono_ns, boot, quality, event[payload_at:])
 
 
 def examine(event: bytes) -> tuple[int, int, str]:
@@ -112,11 +112,11 @@ def examine(event: bytes) -> tuple[int, int, str]:
 
     Raises MalformedInputError as `decode` does.
     """
-    if len(event) >= _HEADER.size:
+    if len(event) >= _HEADER_BYTES:
         version, seq, _, _, boot, clock, level, length = _UNPACK_HEADER(event)
-        end = _HEADER.size + length
+        end = _HEADER_BYTES + length
         if version == VERSION and clock in _CLOCKS and level in _LEVELS and end <= len(event):
-            return seq, boot, _kind(event[_HEADER.size : end])
+            return seq, boot, _kind(event[_HEADER_BYTES:end])
     decode(event)
     raise AssertionError("decode takes what examine does not")
 
@@ -139,7 +139,7 @@ def pack(events: Iterable[bytes], head: bytes) -> tuple[bytes, bytes]:
     """The body of a block whose first event follows `head`, and the head after its last."""
     parts: list[bytes] = []
     for event in events:
-        head = link(head, event)
+        head = sha3_512(b"\x00" + head + event).digest()  # as link, once a call less
         parts += (_PACK_ENTRY(len(event), head[:CHECK_BYTES]), event)
     return b"".join(parts), head
 
@@ -151,7 +151,7 @@ def unpack(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """
     at, size = 0, len(body)
     while at < size:
-        start = at + _ENTRY.size
+        start = at + _ENTRY_BYTES
         if start > size:
             raise MalformedInputError(f"{size - at} bytes after the last event of a block")
         length, check = _UNPACK_ENTRY(body, at)
@@ -165,7 +165,7 @@ def hashes(body: bytes, head: bytes) -> list[bytes]:
     """h(i) of each event of a body whose first follows `head`. Raises MalformedInputError."""
     found = []
     for _, event in unpack(body):
-        head = link(head, event)
+        head = sha3_512(b"\x00" + head + event).digest()  # as link, once a call less
         found.append(head)
     return found
 
