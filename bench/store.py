@@ -31,9 +31,7 @@ from agent.eventstore import chain
 from agent.eventstore.checked import CheckedReader
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader
-from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
-from agent.eventstore.timeline import between
 from agent.eventstore.verify import verify
 from agent.privacy import Level
 from bench.machine import describe
@@ -131,6 +129,8 @@ def against_tables(what: str, own: Sequence[Spent], found: Found, bar: str, kind
 
 def write(folder: Path, count: int, source: Source) -> None:
     """Leaves in the folder what `read` reads."""
+    from agent.eventstore.readmodel import ReadModel  # noqa: PLC0415 - see `read`
+
     _, first = next(source())
     log = SqliteLog.open(folder / "log", create=True)
     normal = relaxed(SqliteLog.open(folder / "normal", create=True))
@@ -172,6 +172,7 @@ def write(folder: Path, count: int, source: Source) -> None:
 
 
 def read(folder: Path, count: int) -> None:
+    """The processes that check hashes import this module first: it has to be a light one."""
     log = folder / "log" / "events.db"
     tables = {name: connect(folder / f"{name}-FULL.db") for name, connect in LIBRARIES.items()}
     found = rounds(
@@ -196,6 +197,9 @@ def read_ours(log: Path, *, checked: bool) -> None:
 
 def trip(folder: Path, count: int, source: Source) -> None:
     """The messages of one trip in the middle, by their times."""
+    from agent.eventstore.readmodel import ReadModel  # noqa: PLC0415 - see `read`
+    from agent.eventstore.timeline import between  # noqa: PLC0415
+
     first = count // TRIP // 2 * TRIP
     wanted = list(islice(source(), first, first + TRIP))
     until_ns, last = wanted[-1]
