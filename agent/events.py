@@ -104,6 +104,36 @@ class VinRead(Event, frozen=True, array_like=True):
     origin: str
 
 
+class OwnerNamed(Event, frozen=True, array_like=True):
+    """Who the owner is, as they said; None where they did not, or took it back. See owner.py.
+
+    A later one takes the place of an earlier one. It has no text form: it would get about.
+    """
+
+    kind: ClassVar[str] = "owner-named/1"
+    level: ClassVar[Level] = Level.LV1
+    urgent: ClassVar[bool] = True
+    name: str | None
+    contact: str | None
+
+    def __repr__(self) -> str:
+        return "OwnerNamed()"
+
+
+class OwnerDescribed(Event, frozen=True, array_like=True):
+    """age: in years; sex, data_use: words of owner.SEXES and owner.DATA_USES. As OwnerNamed."""
+
+    kind: ClassVar[str] = "owner-described/1"
+    level: ClassVar[Level] = Level.LV2
+    urgent: ClassVar[bool] = True
+    age: int | None
+    sex: str | None
+    data_use: str | None
+
+    def __repr__(self) -> str:
+        return "OwnerDescribed()"
+
+
 class DtcSet(Event, frozen=True, array_like=True):
     """code: SAE J2012 form, "P0301"; ecu: its answer identifier, "7E8"."""
 

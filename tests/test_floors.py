@@ -20,6 +20,7 @@ GALLERY = {
     "survey",
     "erase",
     "hold",
+    "owner",
 }
 ROOF = {
     "config",
