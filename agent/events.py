@@ -385,11 +385,33 @@ class TailLost(Event, frozen=True, array_like=True):
 
 
 class ClockStepped(Event, frozen=True, array_like=True):
-    """The wall clock jumped against the monotonic one. by_ns: forwards where positive."""
+    """The wall clock jumped against the monotonic one. by_ns: forwards where positive.
+
+    before_ns: UTC, what it would have shown without the jump; with by_ns, what it showed
+    before, after: how far it was to be believed, of clock.ClockQuality
+    """
 
     kind: ClassVar[str] = "clock-stepped/1"
     level: ClassVar[Level] = Level.LV3
     by_ns: int
+    before_ns: int = 0
+    before: int = 0
+    after: int = 0
+
+
+class SourceTimed(Event, frozen=True, array_like=True):
+    """How old the values of a source were when they reached us, while our clock was kept right.
+
+    origin: "gnss"; count: of fixes; least_ns, mean_ns, most_ns: from the epoch to its arrival
+    """
+
+    kind: ClassVar[str] = "source-timed/1"
+    level: ClassVar[Level] = Level.LV3
+    origin: str
+    count: int
+    least_ns: int
+    mean_ns: int
+    most_ns: int
 
 
 class ErasureBegun(Event, frozen=True, array_like=True):

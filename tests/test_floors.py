@@ -21,6 +21,7 @@ GALLERY = {
     "erase",
     "hold",
     "owner",
+    "latency",
 }
 ROOF = {
     "config",
