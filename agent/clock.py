@@ -5,14 +5,28 @@ a battery may jump by years when the first GNSS fix or NTP answer arrives.
 """
 
 import asyncio
+import ctypes
 import time
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
+WRITTEN_NS: Final = 1_764_000_000 * SECOND
+"""November 2025: a clock that shows less is wrong, since this program did not exist then."""
+AGREED_NS: Final = SECOND
+"""A receiver tells its time so late at most; a clock that is further from it is not right."""
+AGREED_FOR_NS: Final = 10 * SECOND
+"""Our choice: a crystal drifts by less than a millisecond meanwhile."""
+
+_TIMEX_BYTES: Final = (
+    256  # struct timex of linux/timex.h has 208; all zero, it asks and sets nothing
+)
+_TIME_ERROR: Final = 5
+
+_adjtimex = getattr(ctypes.CDLL(None), "adjtimex", lambda _timex: -1)
 
 
 class ClockQuality(IntEnum):
@@ -20,8 +34,8 @@ class ClockQuality(IntEnum):
 
     UNKNOWN = 0
     FREE = 1  # set once by somebody, nobody checks it now
-    NTP = 2
-    GNSS = 3
+    NTP = 2  # the kernel says that somebody keeps it right: by NTP, or by a receiver's pulse
+    GNSS = 3  # a satellite receiver has just told the same second
     RECORDED = 4  # times come from a recording, not from a clock
 
 
@@ -35,14 +49,42 @@ class Clock(Protocol):
     def mono_ns(self) -> int:
         """Nanoseconds since some start; never steps. For every interval."""
 
+    def compare(self, utc_ns: int) -> None:
+        """Take note of what a satellite receiver says the time is now."""
+
     async def sleep_until(self, mono_ns: int) -> None:
         """Return at or after that monotonic time; at once when it has passed."""
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The clock of the machine.
 
-    quality = ClockQuality.FREE
+    quality: NTP while the kernel is told how far it is off (adjtimex(2)), GNSS for 10 s after a
+    receiver agreed, UNKNOWN for a time before this program was written
+    """
+
+    def __init__(self) -> None:
+        self._agreed: tuple[int, int] | None = None
+
+    @property
+    def quality(self) -> ClockQuality:
+        now_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        if now_ns < WRITTEN_NS:
+            return ClockQuality.UNKNOWN
+        if 0 <= _adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) < _TIME_ERROR:
+            return ClockQuality.NTP
+        if self._agreed is None:
+            return ClockQuality.FREE
+        then_ns, then_mono_ns = self._agreed
+        passed_ns = mono_ns - then_mono_ns
+        stepped_ns = now_ns - then_ns - passed_ns
+        holds = passed_ns < AGREED_FOR_NS and abs(stepped_ns) < AGREED_NS
+        return ClockQuality.GNSS if holds else ClockQuality.FREE
+
+    def compare(self, utc_ns: int) -> None:
+        now_ns = time.time_ns()
+        agrees = abs(now_ns - utc_ns) <= AGREED_NS
+        self._agreed = (now_ns, time.monotonic_ns()) if agrees else None
 
     def now_ns(self) -> int:
         return time.time_ns()
@@ -74,6 +116,9 @@ class RecordedClock:
     def mono_ns(self) -> int:
         return int((time.monotonic_ns() - self._begun) * self._speed)
 
+    def compare(self, utc_ns: int) -> None:
+        """Nothing follows: the receiver is part of the recording."""
+
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(max(0, mono_ns - self.mono_ns()) / SECOND / self._speed)
 
@@ -92,6 +137,9 @@ class ManualClock:
 
     def mono_ns(self) -> int:
         return self._mono_ns
+
+    def compare(self, utc_ns: int) -> None:
+        """Nothing follows: it is right by definition."""
 
     async def sleep_until(self, mono_ns: int) -> None:
         self.advance(max(0, mono_ns - self._mono_ns))

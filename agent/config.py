@@ -37,7 +37,7 @@ class BusConfig(_Section, frozen=True, kw_only=True):
 
 
 class GnssConfig(_Section, frozen=True, kw_only=True):
-    """uri: "nmea:/dev/ttyACM0@9600" or "nmea:FILE"."""
+    """uri: "nmea:/dev/ttyACM0@9600", "nmea:FILE" or "gpsd:127.0.0.1:2947"."""
 
     uri: Annotated[str, Meta(min_length=1)]
 

@@ -104,6 +104,36 @@ class VinRead(Event, frozen=True, array_like=True):
     origin: str
 
 
+class OwnerNamed(Event, frozen=True, array_like=True):
+    """Who the owner is, as they said; None where they did not, or took it back. See owner.py.
+
+    A later one takes the place of an earlier one. It has no text form: it would get about.
+    """
+
+    kind: ClassVar[str] = "owner-named/1"
+    level: ClassVar[Level] = Level.LV1
+    urgent: ClassVar[bool] = True
+    name: str | None
+    contact: str | None
+
+    def __repr__(self) -> str:
+        return "OwnerNamed()"
+
+
+class OwnerDescribed(Event, frozen=True, array_like=True):
+    """age: in years; sex, data_use: words of owner.SEXES and owner.DATA_USES. As OwnerNamed."""
+
+    kind: ClassVar[str] = "owner-described/1"
+    level: ClassVar[Level] = Level.LV2
+    urgent: ClassVar[bool] = True
+    age: int | None
+    sex: str | None
+    data_use: str | None
+
+    def __repr__(self) -> str:
+        return "OwnerDescribed()"
+
+
 class DtcSet(Event, frozen=True, array_like=True):
     """code: SAE J2012 form, "P0301"; ecu: its answer identifier, "7E8"."""
 
@@ -355,11 +385,33 @@ class TailLost(Event, frozen=True, array_like=True):
 
 
 class ClockStepped(Event, frozen=True, array_like=True):
-    """The wall clock jumped against the monotonic one. by_ns: forwards where positive."""
+    """The wall clock jumped against the monotonic one. by_ns: forwards where positive.
+
+    before_ns: UTC, what it would have shown without the jump; with by_ns, what it showed
+    before, after: how far it was to be believed, of clock.ClockQuality
+    """
 
     kind: ClassVar[str] = "clock-stepped/1"
     level: ClassVar[Level] = Level.LV3
     by_ns: int
+    before_ns: int = 0
+    before: int = 0
+    after: int = 0
+
+
+class SourceTimed(Event, frozen=True, array_like=True):
+    """How old the values of a source were when they reached us, while our clock was kept right.
+
+    origin: "gnss"; count: of fixes; least_ns, mean_ns, most_ns: from the epoch to its arrival
+    """
+
+    kind: ClassVar[str] = "source-timed/1"
+    level: ClassVar[Level] = Level.LV3
+    origin: str
+    count: int
+    least_ns: int
+    mean_ns: int
+    most_ns: int
 
 
 class ErasureBegun(Event, frozen=True, array_like=True):

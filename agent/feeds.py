@@ -61,11 +61,13 @@ class BusFeed:
 class PositionFeed:
     """Fixes of one receiver."""
 
-    broken = 0
-
     def __init__(self, source: PositionSource) -> None:
         self.taken = 0
         self._source = source
+
+    @property
+    def broken(self) -> int:
+        return self._source.broken
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         async for fix in self._source.fixes():

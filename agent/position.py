@@ -33,6 +33,12 @@ class PositionFix(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionSource(Protocol):
-    """Yields fixes in the order they were taken. Raises SourceLostError."""
+    """Yields fixes in the order they were taken. Raises SourceLostError.
+
+    broken: lines that could not be understood so far
+    """
+
+    @property
+    def broken(self) -> int: ...
 
     def fixes(self) -> AsyncIterator[PositionFix]: ...

@@ -32,6 +32,7 @@ from agent.events import (
     encode,
 )
 from agent.eventstore.log import Draft
+from agent.latency import Latency
 from agent.position import PositionFix
 from agent.privacy import Level, level_of, sealed
 from agent.signals import Signal
@@ -150,6 +151,7 @@ class Recorder:
         self._codec = codec
         self.doubts: list[SignalDoubted] = []
         self._braking = HardBraking()
+        self._latency = Latency("gnss")
         self._truth = Truth()
         self._tick = Samples()
         self._codes: dict[str, frozenset[str]] = {}
@@ -171,6 +173,11 @@ class Recorder:
         self.fixes += 1
         self._state.fix(fix)
         self._journal.write(fixed(fix), t_ns=fix.t_ns)
+        clock = self._clock
+        clock.compare(fix.t_ns + clock.now_ns() - fix.arrived_ns)
+        timed = self._latency.take(fix.arrived_ns - fix.t_ns, clock.mono_ns(), clock.quality)
+        if timed is not None:
+            self._journal.write(timed)
 
     @property
     def arrived_ns(self) -> int | None:
@@ -226,11 +233,14 @@ class Recorder:
         self._journal.write(BsmMade(message, on_air))
 
     def finish(self) -> None:
-        """Write what is still open: the samples of the last tick, a braking that goes on."""
+        """Write what is still open: samples of the last tick, a braking that goes on, ages."""
         self.cut()
         braked = self._braking.finish()
         if braked is not None:
             self._journal.write(braked, t_ns=braked.t_ns)
+        timed = self._latency.finish()
+        if timed is not None:
+            self._journal.write(timed)
 
     def cut(self) -> None:
         """Write the samples taken so far, so that they do not pile up."""

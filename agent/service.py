@@ -174,6 +174,7 @@ class Service:
     async def _tick(self) -> None:
         clock, schedule = self._clock, self.schedule
         schedule.align(clock.now_ns(), clock.mono_ns())
+        before = clock.quality
         while True:
             await clock.sleep_until(schedule.due_ns)
             tick = schedule.tick(clock.mono_ns())
@@ -184,8 +185,10 @@ class Service:
             now_ns, mono_ns = clock.now_ns(), clock.mono_ns()
             stepped_ns = (now_ns - tick.t_ns) - (mono_ns - tick.mono_ns)
             if abs(stepped_ns) > STEPPED_NS:
-                self._journal.write(ClockStepped(stepped_ns))
+                step = ClockStepped(stepped_ns, now_ns - stepped_ns, before, clock.quality)
+                self._journal.write(step)
                 schedule.align(now_ns, mono_ns)
+            before = clock.quality
 
     async def _beat(self) -> None:
         """Feed the watchdog while the log takes events."""

@@ -1,11 +1,13 @@
 """RT-66: a VIN, a name and a place go in at the top and lie nowhere in clear.
 
-They come as they would: on the bus, by the receiver, over the radio, and in broken lines of each.
+They come as they would: on the bus, by the receiver, over the radio, in broken lines of each, and
+as the owner tells them.
 First the service takes some of them at its own pace, then a day's worth is played into the same
 state. Meanwhile and afterwards every file of the state directory, the temporary directory and all
 that the programs print is looked through. AMO_DAY=100000 plays as many events as a day has.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -17,12 +19,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.archive import owners_view
-from agent.events import BsmHeard, BsmMade, PositionFixed, SignalsSampled, VinRead
+from agent.events import (
+    BsmHeard,
+    BsmMade,
+    OwnerDescribed,
+    OwnerNamed,
+    PositionFixed,
+    SignalsSampled,
+    VinRead,
+    encode,
+)
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import verify
+from agent.owner import Owner
 from agent.privacy import Level, sealed
 from agent.wallet.custody import unwrap_segment
 from agent.wallet.keys import load_keys
@@ -37,8 +50,12 @@ EVENTS_A_TICK = 3
 START_S = 1_700_000_000
 VIN = "KMHAMXAG0NU004711"
 NAME = "Kim_Minjun_1971"
+OWNER = Owner(
+    name=NAME, contact="minjun@kim-1971.example", age=55, sex="male", data_use="insurance"
+)
 LATITUDE_DEG, LONGITUDE_DEG = 37.1234567, 127.7654321
-TEXTS = canary.of_text(VIN) + canary.of_text(NAME)
+OWNERS = [encode(event) for event in OWNER.events] + canary.of_text(OWNER.contact or "")
+TEXTS = canary.of_text(VIN) + canary.of_text(NAME) + OWNERS
 PLACES = canary.of_position(LATITUDE_DEG, LONGITUDE_DEG)
 DBC = f"""VERSION ""
 NS_ :
@@ -87,14 +104,26 @@ class Day:
     found: list[str]
     looks: int = 0
 
-    def run(self, *arguments: object) -> "subprocess.Popen[bytes]":
-        """A command of the agent; what it prints and its temporary files stay in the folder."""
+    def run(self, *arguments: object, typed: bytes = b"") -> "subprocess.Popen[bytes]":
+        """A command of the agent; what it prints and its temporary files stay in the folder.
+
+        typed: less than a pipe takes at once
+        """
         command = [sys.executable, "-m", "agent", *map(str, arguments)]
         environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
         with (self.folder / "printed" / f"{arguments[0]}").open("ab") as printed:
-            return subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=printed, stderr=printed
+            running = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=printed,
+                stderr=printed,
             )
+        assert running.stdin is not None
+        with running.stdin as keys:
+            keys.write(typed)
+        return running
 
     def watch(
         self, running: "subprocess.Popen[bytes]", disturb: Callable[[], object] = lambda: None
@@ -145,6 +174,15 @@ def serve(day: Day) -> None:
         day.watch(running, lambda: radio.sendto(f"{NAME} {VIN}".encode(), ("127.0.0.1", port)))
 
 
+def tell(day: Day) -> None:
+    """The owner tells who they are, after two tries that are refused."""
+    mistakes: list[dict[str, object]] = [{"age": NAME}, {NAME: OWNER.contact}, {}]
+    for wrong in mistakes:
+        told = json.dumps(msgspec.structs.asdict(OWNER) | wrong).encode()
+        running = day.run("owner", "set", "--state", day.state, "--from", "-", typed=told)
+        assert running.wait() == (2 if wrong else 0), day.printed()
+
+
 def free_port() -> int:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -158,6 +196,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         (folder / name).mkdir()
     made = Day(folder, folder / "state", [])
     serve(made)
+    tell(made)
     bus, receiver = record(folder, "day", hours=24, ticks=EVENTS // 24 // EVENTS_A_TICK)
     arguments = ("--dbc", folder / "live.dbc", "--nmea", receiver, "--state", made.state, "--json")
     made.watch(made.run("replay", bus, *arguments))
@@ -175,6 +214,9 @@ def test_the_canaries_went_in_and_would_be_found(day: Day) -> None:
         (BsmHeard.kind, canary.of_text(VIN)),
         (BsmHeard.kind, canary.of_text(NAME)),
         (SignalsSampled.kind, canary.of_text(NAME)),
+        (OwnerNamed.kind, OWNERS[:1]),
+        (OwnerNamed.kind, canary.of_text(OWNER.contact or "")),
+        (OwnerDescribed.kind, OWNERS[1:2]),
         (PositionFixed.kind, PLACES),
         (BsmMade.kind, canary.of_bsm(LATITUDE_DEG, LONGITUDE_DEG)),
     ):

@@ -20,6 +20,8 @@ GALLERY = {
     "survey",
     "erase",
     "hold",
+    "owner",
+    "latency",
 }
 ROOF = {
     "config",

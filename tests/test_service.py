@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
-from agent.clock import MS, SECOND, ManualClock, SystemClock
+from agent.clock import MS, SECOND, ClockQuality, ManualClock, SystemClock
 from agent.compose import recorder
 from agent.errors import ConfigError, RemoteError, SourceLostError, StoreError
 from agent.events import (
@@ -27,6 +27,7 @@ from agent.position import PositionFix
 from agent.record import Recorder
 from agent.service import Service, Source
 from agent.v2x.udp import UdpRadio
+from tests.conftest import START_NS
 from tests.opened import opened
 
 CODEC = codec()
@@ -275,15 +276,47 @@ async def test_rt_57_wall_clock_that_steps_is_told_in_the_log(
     run = asyncio.create_task(agent.run(stop))
     while clock.mono_ns() < 2 * SECOND:
         await asyncio.sleep(0)
-    clock.step(clock.now_ns() + by_ns)
+    then_ns, then_mono_ns = clock.now_ns(), clock.mono_ns()
+    clock.step(then_ns + by_ns)
     while clock.mono_ns() < 4 * SECOND:
         await asyncio.sleep(0)
     stop.set()
     await run
 
-    assert [event for event in opened(parts) if isinstance(event, ClockStepped)] == [
-        ClockStepped(by_ns)
-    ]
+    [step] = [event for event in opened(parts) if isinstance(event, ClockStepped)]
+    assert step.by_ns == by_ns
+    [recorded] = [event for event in parts.log.read() if event.kind == step.kind]
+    assert recorded.t_ns == step.before_ns + by_ns
+    assert recorded.t_ns - then_ns - by_ns == recorded.mono_ns - then_mono_ns
+    assert (step.before, step.after) == (ClockQuality.RECORDED, ClockQuality.RECORDED)
+
+
+class PoorClock(ManualClock):
+    """One of a board without a battery: 1970 until somebody sets it."""
+
+    @property
+    def quality(self) -> ClockQuality:  # type: ignore[override]  # there it does not change
+        return ClockQuality.UNKNOWN if self.now_ns() < SECOND * 86400 * 365 else ClockQuality.NTP
+
+
+async def test_a_step_says_how_far_the_clock_was_to_be_believed_before_and_after(
+    tmp_path: Path,
+) -> None:
+    clock, stop = PoorClock(), asyncio.Event()
+    with archive(tmp_path / "state", clock, wait=True) as parts:
+        run = asyncio.create_task(service(parts, Source("a", lambda: Feed(endless=True))).run(stop))
+        while clock.mono_ns() < SECOND:
+            await asyncio.sleep(0)
+        clock.step(START_NS + clock.mono_ns())
+        while clock.mono_ns() < 2 * SECOND:
+            await asyncio.sleep(0)
+        stop.set()
+        await run
+        [step] = [event for event in opened(parts) if isinstance(event, ClockStepped)]
+        events = list(parts.log.read())
+    assert (step.before, step.after) == (ClockQuality.UNKNOWN, ClockQuality.NTP)
+    assert step.by_ns == START_NS
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
 async def test_rt_58_time_that_a_spoofed_receiver_turns_back_is_told_and_moves_no_event(
@@ -312,7 +345,8 @@ async def test_rt_58_time_that_a_spoofed_receiver_turns_back_is_told_and_moves_n
     told = [event for event in opened(parts) if isinstance(event, ClockStepped | PositionFixed)]
     first, step, second, *_ = told
     assert isinstance(first, PositionFixed)
-    assert step == ClockStepped(-day_ns)
+    assert isinstance(step, ClockStepped)
+    assert step.by_ns == -day_ns
     assert isinstance(second, PositionFixed)
     assert second.t_ns < begun_ns <= first.t_ns
     assert [event.seq for event in events] == list(range(1, len(events) + 1))

@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
     "log": "show, verify and erase the event log",
+    "owner": "name, contact, age, sex and data use, sealed in the log",
     "key": "make and try a device key in a token or a TPM",
     "report": "a drive as a web page",
     "devnode": "an AMO node and storage service on this machine",

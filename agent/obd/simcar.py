@@ -33,6 +33,8 @@ class SimCar:
     ECU may share: what is sent there is not heard there
     """
 
+    broken = 0
+
     def __init__(self, channel: str, clock: Clock, *, vin: str) -> None:
         """Raises MalformedInputError for a text that is no VIN."""
         self._timetable = _timetable(load_messages(), checked_vin(vin))

@@ -1,7 +1,8 @@
-"""Positions by URI: a receiver on a serial line, or a recording of one.
+"""Positions by URI: a receiver on a serial line, a recording of one, or a gpsd.
 
 nmea:/dev/ttyACM0@9600      a device and its baud rate
 nmea:drive.nmea             a recording, .gz too, at the pace of the clock
+gpsd:127.0.0.1:2947         a gpsd, see gpsd.py
 """
 
 import asyncio
@@ -20,6 +21,7 @@ import serial
 from agent.clock import Clock, ClockQuality
 from agent.errors import ConfigError, SourceLostError, UsageError
 from agent.position import PositionFix, PositionSource
+from agent.v2x.gpsd import open_gpsd
 from agent.v2x.nmea import NmeaJoiner
 from agent.v2x.sentence import LONGEST
 
@@ -73,6 +75,10 @@ class NmeaPlayback:
         self._file = file
         self._clock = clock
 
+    @property
+    def broken(self) -> int:
+        return self._file.counts.broken
+
     async def fixes(self) -> AsyncIterator[PositionFix]:
         start_ns: int | None = None
         for fix in self._file:
@@ -92,6 +98,10 @@ class NmeaSerial:
         self._baud = baud
         self._clock = clock
         self.counts = NmeaJoiner()
+
+    @property
+    def broken(self) -> int:
+        return self.counts.broken
 
     async def fixes(self) -> AsyncIterator[PositionFix]:
         """Raises SourceLostError when the device is not there, or is there no more."""
@@ -190,7 +200,10 @@ def _open_nmea(rest: str, clock: Clock) -> PositionSource:
     return NmeaPlayback(NmeaFile(Path(rest)), clock)
 
 
-SCHEMES: Final[dict[str, Callable[[str, Clock], PositionSource]]] = {"nmea": _open_nmea}
+SCHEMES: Final[dict[str, Callable[[str, Clock], PositionSource]]] = {
+    "nmea": _open_nmea,
+    "gpsd": open_gpsd,
+}
 """Scheme -> opener."""
 
 

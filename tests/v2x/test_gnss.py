@@ -118,7 +118,9 @@ async def test_a_recording_runs_faster_with_its_clock(drive: Path) -> None:
     assert SystemClock().mono_ns() - begun < 900 * MS
 
 
-@pytest.mark.parametrize("uri", ["gpsd:localhost", "nmea", "nmea:", "", ":x", "/dev/ttyACM0"])
+@pytest.mark.parametrize(
+    "uri", ["gps:localhost", "gpsd:", "nmea", "nmea:", "", ":x", "/dev/ttyACM0"]
+)
 def test_a_source_nobody_knows_is_a_configuration_error(uri: str) -> None:
     with pytest.raises(ConfigError, match="nmea:"):
         open_position(uri, SystemClock())
