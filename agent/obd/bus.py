@@ -218,7 +218,7 @@ class BusSource:
         with self._lock:
             left, self._held = len(self._held), []
         self.counts.taken -= left
-        self.counts.losses[LEFT_UNREAD] += left
+        self.counts.lose(LEFT_UNREAD, left)
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """The reading thread: never waits for the other side, so the bus is never held up."""
@@ -253,7 +253,7 @@ class BusSource:
             self._states += self._reader.errors.take()
         taken = min(room, len(batch))
         self.counts.taken += taken
-        self.counts.losses[TOO_SLOW] += len(batch) - taken
+        self.counts.lose(TOO_SLOW, len(batch) - taken)
         self._wake(loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:

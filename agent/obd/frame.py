@@ -80,6 +80,10 @@ class Counts:
     remote: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
+    def lose(self, reason: str, frames: int) -> None:
+        if frames:
+            self.losses[reason] += frames
+
     @property
     def lost(self) -> int:
         return self.losses.total()

@@ -110,7 +110,7 @@ class SocketCan:
         self._seen += len(found)
         self.behind = len(found) == BATCH_FRAMES
         if found:
-            self._counts.losses[QUEUE_FULL] += self._queue.dropped(found[-1][2])
+            self._counts.lose(QUEUE_FULL, self._queue.dropped(found[-1][2]))
         if received is not None and not self.behind:
             self._count_filtered(received)
         return [frame for one in found if (frame := self._frame(*one)) is not None]
@@ -122,12 +122,12 @@ class SocketCan:
         if self._socket.fileno() < 0:
             return
         unread, dropped = self._queue.close()
-        self._counts.losses[LEFT_UNREAD] += unread
-        self._counts.losses[QUEUE_FULL] += dropped
+        self._counts.lose(LEFT_UNREAD, unread)
+        self._counts.lose(QUEUE_FULL, dropped)
         self._socket.close()
 
     def _frame(self, raw: bytes, t_ns: int, _: int) -> CanFrame | None:
-        if len(raw) not in {_FRAME_BYTES, _FD_FRAME_BYTES}:
+        if len(raw) not in {_FRAME_BYTES, _FD_FRAME_BYTES} or raw[4] > len(raw) - _HEAD.size:
             self._counts.broken += 1
             return None
         key, length = _HEAD.unpack_from(raw)
