@@ -32,6 +32,7 @@ from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
+from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
@@ -105,15 +106,28 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
         return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
+    only = _wanted(bus, name, decode) if bus.filter else None
+    quiet = not bus.queries
     sources = [
         Source(
             bus.uri,
-            lambda: BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder),
+            lambda: BusFeed(open_bus(bus.uri, listen_only=quiet, only=only), decode, finder),
         )
     ]
     if bus.queries:
         sources.append(_questions(scheme, name, parts.clock))
     return sources
+
+
+def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
+    """The identifiers that the kernel is to let through. Raises ConfigError."""
+    if not bus.uri.startswith("can:"):
+        raise ConfigError(f"bus {bus.uri!r}: filter = true is for can: alone")
+    keys = decode.keys(name)
+    if not keys:
+        raise ConfigError(f"bus {bus.uri!r}: filter = true, but no file of dbc describes a frame")
+    filters(keys)  # more than the kernel takes are refused now, not in a task
+    return keys
 
 
 def _questions(scheme: str, name: str, clock: Clock) -> Source:

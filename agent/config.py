@@ -26,14 +26,17 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class BusConfig(_Section, frozen=True, kw_only=True):
     """
-    uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "virtual:NAME" or "replay:FILE"
+    uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "udp:239.74.163.2:43113", "virtual:NAME" or
+             "replay:FILE"
     dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
     queries: whether OBD-II questions may be sent on it; false is listen-only
+    filter:  whether the kernel keeps back what `dbc` does not describe; on can: alone
     """
 
     uri: Annotated[str, Meta(min_length=1)]
     dbc: tuple[str, ...] = ()
     queries: bool = False
+    filter: bool = False
 
 
 class GnssConfig(_Section, frozen=True, kw_only=True):

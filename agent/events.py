@@ -212,6 +212,35 @@ class InputClosed(Event, frozen=True, array_like=True):
     reason: str
 
 
+class InputCounted(Event, frozen=True, array_like=True):
+    """What became of what an input gave since the event before this one; told once a minute.
+
+    counts: fate -> frames. "decoded", "undescribed" (no DBC file has them), "undecodable" (not
+            all of it could be read), "filtered" (the kernel kept them back), "broken", "remote",
+            and "error: bus off" and the like. Those that were lost are in InputLost.
+    """
+
+    kind: ClassVar[str] = "input-counted/1"
+    level: ClassVar[Level] = Level.LV3
+    uri: str
+    counts: dict[str, int]
+
+
+class BusChanged(Event, frozen=True, array_like=True):
+    """A CAN controller told of its state: "error active", "error warning", "error passive" or
+    "bus off"; the bus is well again when it is error active.
+
+    channel: the bus, "can0"; t_ns: when the controller's driver told it
+    """
+
+    kind: ClassVar[str] = "bus-changed/1"
+    level: ClassVar[Level] = Level.LV3
+    uri: str
+    channel: str
+    state: str
+    t_ns: int
+
+
 class ParcelRegistered(Event, frozen=True, array_like=True):
     """The receipt of an upload; the uploader's cursor is the fold of these.
 

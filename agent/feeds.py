@@ -4,28 +4,34 @@ A feed decides nothing; it turns a driver's batches into calls of the recorder a
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+import structlog
+
 from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
-from agent.obd.frame import CanFrame, FrameSource
+from agent.obd.frame import CanFrame, Counts, FrameSource
 from agent.obd.poller import ObdReading, Poller
 from agent.obd.vin import VinFinder
 from agent.position import PositionSource
 from agent.record import Recorder
 
+_log = structlog.get_logger()
+
 Delivery = Callable[[Recorder], None]
 
 
 class BusFeed:
-    """Frames of one bus, decoded; a VIN that passes by unasked; the frames that were lost."""
+    """Frames of one bus, decoded; a VIN that passes by unasked; what became of each frame."""
 
     def __init__(self, source: FrameSource, decoder: Decoder, finder: VinFinder) -> None:
         self._source = source
         self._decoder = decoder
         self._finder = finder
-        self._lost = 0
+        self._lost = Counter[str]()
+        self._told = Counter[str]()
 
     @property
     def taken(self) -> int:
@@ -40,22 +46,31 @@ class BusFeed:
             async for frames in self._source.batches():
                 yield partial(self._deliver, frames)
         except (SourceLostError, asyncio.CancelledError):
-            yield self._tell_lost  # only at its end the source knows what it left unread
+            yield self._tell  # only at its end the source knows what it left unread
             raise
-        yield self._tell_lost
+        yield self._tell
 
     def close(self) -> None:
         self._source.close()
 
     def _deliver(self, frames: list[CanFrame], recorder: Recorder) -> None:
+        before = decoded(self._decoder)
         deliver_frames(frames, self._decoder, self._finder, recorder)
-        self._tell_lost(recorder)
+        recorder.counted(self._source.uri, decoded(self._decoder) - before)
+        self._tell(recorder)
 
-    def _tell_lost(self, recorder: Recorder) -> None:
-        lost = self._source.counts.lost
-        if lost > self._lost:
-            recorder.lost("frames", lost - self._lost, f"{self._source.uri}: more than we take")
-            self._lost = lost
+    def _tell(self, recorder: Recorder) -> None:
+        """What the source did not hand on since the last time, and what its bus said."""
+        uri, counts = self._source.uri, self._source.counts
+        for reason, count in (counts.losses - self._lost).items():
+            recorder.lost("frames", count, f"{uri}: {reason}")
+        self._lost = counts.losses.copy()
+        aside = set_aside(counts)
+        recorder.counted(uri, aside - self._told)
+        self._told = aside
+        for t_ns, channel, state in self._source.states():
+            _log.warning("bus changed", uri=uri, bus=channel, state=state)
+            recorder.bus(uri, channel, state, t_ns)
 
 
 class PositionFeed:
@@ -117,3 +132,19 @@ def deliver_frames(
     for vin in finder.feed(frames):
         recorder.vin(vin, frames[0].channel)
     recorder.signals(decoder.decode(frames))
+
+
+def decoded(decoder: Decoder) -> Counter[str]:
+    """What became of the frames that reached a decoder so far, as events.InputCounted has it."""
+    return Counter(
+        decoded=decoder.described - decoder.undecodable,
+        undescribed=decoder.undescribed,
+        undecodable=decoder.undecodable,
+    )
+
+
+def set_aside(counts: Counts) -> Counter[str]:
+    """What a source did not hand on and did not lose, as events.InputCounted has it."""
+    aside = Counter(filtered=counts.filtered, broken=counts.broken, remote=counts.remote)
+    aside.update({f"error: {kind}": count for kind, count in counts.errors.items()})
+    return aside

@@ -21,6 +21,7 @@ from agent.errors import DiskFullError, MalformedInputError
 from agent.events import (
     BsmHeard,
     BsmMade,
+    BusChanged,
     DtcCleared,
     DtcSet,
     Event,
@@ -36,6 +37,7 @@ from agent.latency import Latency
 from agent.position import PositionFix
 from agent.privacy import Level, level_of, sealed
 from agent.signals import Signal
+from agent.tally import Tally
 
 NEIGHBOURS = 256
 """Cars whose last message is kept to judge their next one; the one unheard longest goes first."""
@@ -154,6 +156,7 @@ class Recorder:
         self._latency = Latency("gnss")
         self._truth = Truth()
         self._tick = Samples()
+        self._tally = Tally()
         self._codes: dict[str, frozenset[str]] = {}
         self._vins: set[tuple[str, str]] = set()
         self._own: BasicSafetyMessage | None = None
@@ -205,6 +208,14 @@ class Recorder:
         """Something arrived and was not recorded: that is recorded."""
         self._journal.write(InputLost(what, count, reason))
 
+    def counted(self, uri: str, counts: Mapping[str, int]) -> None:
+        """What became of frames of one input; see events.InputCounted. Written once a minute."""
+        self._tally.add(uri, counts)
+
+    def bus(self, uri: str, channel: str, state: str, t_ns: int) -> None:
+        """A controller told of its state."""
+        self._journal.write(BusChanged(uri, channel, state, t_ns), t_ns=t_ns)
+
     def heard(self, payload: bytes) -> None:
         """A radio payload as it arrived; it is kept whatever it is, with what we think of it."""
         self.bsms_heard += 1
@@ -217,6 +228,8 @@ class Recorder:
         sent, and reported by `made`.
         """
         self.cut()
+        if self._tally.due(mono_ns):
+            self._tell_counts()
         for doubt in self._truth.look(self._state, due_ns):
             self.doubts.append(doubt)
             self._journal.write(doubt, t_ns=due_ns)
@@ -233,8 +246,9 @@ class Recorder:
         self._journal.write(BsmMade(message, on_air))
 
     def finish(self) -> None:
-        """Write what is still open: samples of the last tick, a braking that goes on, ages."""
+        """Write what is still open: samples, counts, a braking that goes on, ages."""
         self.cut()
+        self._tell_counts()
         braked = self._braking.finish()
         if braked is not None:
             self._journal.write(braked, t_ns=braked.t_ns)
@@ -246,6 +260,10 @@ class Recorder:
         """Write the samples taken so far, so that they do not pile up."""
         for level, event in self._tick.take():
             self._journal.write(event, t_ns=event.t0_ns, level=level)
+
+    def _tell_counts(self) -> None:
+        for counted in self._tally.take():
+            self._journal.write(counted)
 
     def _judge(self, payload: bytes) -> str:
         try:

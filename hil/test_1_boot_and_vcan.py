@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import cantools
@@ -23,6 +24,8 @@ FLOOD_TIMES = 5
 """How often the own log is sent again as fast as the machine can."""
 STALL_TIMES = 30
 """And while the agent stands still: more than the kernel's queue holds."""
+ASIDE_FRAMES = 250
+"""Of the bus with a filter: so many that are described, and so many that are not."""
 LAST_FRAMES = 400
 """Sent while it stands still, right before the stop: one batch, which it still takes."""
 STATE = "/var/lib/amo-agent"
@@ -32,6 +35,13 @@ OWN_BUS = """
 uri = "can:vcan0"
 dbc = ["/usr/share/amo-agent/dbc/simcar.dbc"]
 """
+FILTERED_BUS = """
+[[bus]]
+uri = "can:vcan5"
+dbc = ["/usr/share/amo-agent/dbc/simcar.dbc"]
+filter = true
+"""
+"""It carries frames that nothing describes, and error frames."""
 OTHER_BUSES = """
 [[bus]]
 uri = "can:vcan2"
@@ -63,8 +73,8 @@ every_s = 20
 PREPARE = """
 set -e
 modprobe vcan
-for bus in vcan0 vcan1 vcan2 vcan3 vcan4; do
-    ip link add dev $bus type vcan
+for bus in vcan0 vcan1 vcan2 vcan3 vcan4 vcan5; do
+    ip link add dev $bus mtu 72 type vcan
     ip link set $bus up
 done
 install -D -m 644 agent.toml /etc/amo-agent/agent.toml
@@ -104,6 +114,7 @@ STEPS = (
     Step("running", "systemctl show -p ActiveState,NRestarts,User amo-agent"),
     Step("opened", "ls -ld /var/lib/private/amo-agent; stat -c %a /var/lib/private/amo-agent"),
     Step("replay", REPLAY, limit_s=120),
+    Step("aside", "canplayer -I aside.log vcan5=can0; sleep 2"),
     Step("flood", f"canplayer -t -l {FLOOD_TIMES} -I own.log vcan2=can0; sleep 5", limit_s=120),
     Step("stall", STALL, limit_s=120),
     Step("last", LAST),
@@ -113,6 +124,8 @@ STEPS = (
     Step("verify", f"amo-agent log verify {STATE} --json", limit_s=150),
     Step("closed", f"amo-agent log show {STATE} --kind input-closed --json", limit_s=150),
     Step("lost", f"amo-agent log show {STATE} --kind input-lost --json", limit_s=150),
+    Step("counted", f"amo-agent log show {STATE} --kind input-counted --json", limit_s=150),
+    Step("changed", f"amo-agent log show {STATE} --kind bus-changed --json", limit_s=150),
     Step("node", "journalctl -u node -o cat --no-pager"),
     Step("journal", "journalctl -u amo-agent -o cat --no-pager -n 100"),
 )
@@ -132,6 +145,18 @@ def own_log() -> bytes:
     return "".join(lines).encode()
 
 
+def aside_log() -> bytes:
+    """Described and other frames in turns, a controller that goes off and comes back, an FD frame."""
+    plain, *_ = own_log().decode().splitlines()
+    key = plain.partition("#")[0].split()[-1]
+    lines = [
+        f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#00\n" for n in range(2 * ASIDE_FRAMES)
+    ]
+    lines += ["(6.0) can0 20000040#0000000000000000\n", "(6.1) can0 20000100#0000000000000000\n"]
+    lines += [f"(6.2) can0 {key}##0{'00' * 64}\n", f"(6.3) can0 {key}#R\n"]
+    return "".join(lines).encode()
+
+
 def rav4_log() -> bytes:
     with gzip.open(RAV4_LOG, "rt", encoding="ascii") as lines:
         powertrain = [line for line in lines if " can0 " in line]
@@ -140,8 +165,8 @@ def rav4_log() -> bytes:
 
 @pytest.fixture(scope="module")
 def drive(machine: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    config = OWN_BUS + OTHER_BUSES + VEHICLE + UPLOAD
-    files = {"own.log": own_log(), "names.py": NAMES_SERVER.read_bytes()}
+    config = OWN_BUS + FILTERED_BUS + OTHER_BUSES + VEHICLE + UPLOAD
+    files = {"own.log": own_log(), "aside.log": aside_log(), "names.py": NAMES_SERVER.read_bytes()}
     if RAV4_LOG.exists():
         config += RAV4_BUS
         files["rav4.dbc"] = RAV4_DBC.read_bytes()
@@ -237,6 +262,30 @@ def test_what_the_kernel_dropped_is_in_the_log_to_the_frame(
     lost = frames_lost(drive, f"can:{bus}")
     assert lost > 0
     assert frames_taken(drive, f"can:{bus}") + lost == carried
+
+
+def test_filter_made_of_the_description_keeps_back_everything_else(
+    drive: dict[str, Result],
+) -> None:
+    fates: Counter[str] = Counter()
+    for event in map(json.loads, output(drive["counted"]).splitlines()):
+        if event["uri"] == "can:vcan5":
+            fates.update(event["counts"])
+    assert frames_carried(drive, "vcan5") == 2 * ASIDE_FRAMES + 4, drive["aside"]
+    assert fates == {
+        "decoded": ASIDE_FRAMES + 1,
+        "filtered": ASIDE_FRAMES + 1,  # and the remote frame
+        "error: bus off": 1,
+        "error: restarted": 1,
+    }
+
+
+def test_controller_that_goes_off_and_comes_back_is_in_the_log(drive: dict[str, Result]) -> None:
+    changes = [json.loads(line) for line in output(drive["changed"]).splitlines()]
+    assert [(e["uri"], e["channel"], e["state"]) for e in changes] == [
+        ("can:vcan5", "vcan5", "bus off"),
+        ("can:vcan5", "vcan5", "error active"),
+    ]
 
 
 def test_host_names_resolve_under_the_unit(drive: dict[str, Result]) -> None:

@@ -6,6 +6,7 @@ import resource
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,13 +17,13 @@ import click
 from agent.archive import Archive, archive
 from agent.bsm.message import VehicleSize
 from agent.cli.show import bar, figures, log_to_stderr
-from agent.clock import ManualClock, RecordedClock
+from agent.clock import SECOND, ManualClock, RecordedClock
 from agent.compose import decoder, recorder, service
 from agent.events import InputClosed, InputOpened, SignalDoubted
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.verify import verify
-from agent.feeds import BusFeed, PositionFeed
+from agent.feeds import BusFeed, PositionFeed, decoded, set_aside
 from agent.installed import codec
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame
@@ -159,8 +160,12 @@ def _play(
     with bar("replaying") as progress:
         for number, file in enumerate(files):
             parts.journal.write(InputOpened(file.uri))
+            before = decoded(decode)
             playback.play(_watched(file, number, len(files), progress))
             counts = file.counts
+            core.counted(file.uri, decoded(decode) - before + set_aside(counts))
+            for t_ns, channel, state in file.errors.take():
+                core.bus(file.uri, channel, state, t_ns)
             parts.journal.write(InputClosed(file.uri, counts.taken, counts.broken, "ended"))
     core.finish()
     parts.writer.flush()
@@ -205,6 +210,7 @@ def _summary(
     directory: Path, core: Recorder, files: list[LogFile], decode: Decoder
 ) -> dict[str, Any]:
     taken = sum(file.counts.taken for file in files)
+    stamps = [file.stamps for file in files]
     handled = decode.described + decode.undescribed
     project(directory)
     checked = verify(directory / "events.db")
@@ -214,7 +220,14 @@ def _summary(
         "frames_undescribed": decode.undescribed,
         "frames_undecodable": decode.undecodable,
         "frames_without_data": sum(file.counts.other for file in files),
+        "frames_remote": sum(file.counts.remote for file in files),
+        "error_frames": dict(sum((file.counts.errors for file in files), Counter())),
         "lines_broken": sum(file.counts.broken for file in files),
+        "times_back": sum(one.back for one in stamps),
+        "times_back_s_max": max(one.back_ns for one in stamps) / SECOND,
+        "times_gaps": sum(one.gaps for one in stamps),
+        "times_gap_s_max": max(one.gap_ns for one in stamps) / SECOND,
+        "times_whole_seconds": any(one.whole and one.frames > 1 for one in stamps),
         "signals": core.samples,
         "positions": core.fixes,
         "bsms_made": core.bsms_made,

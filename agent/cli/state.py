@@ -24,6 +24,7 @@ _TABLES: Final = {
     "dtcs": "dtc_open",
     "consents": "consent_now",
     "upload": "upload",
+    "inputs": "input",
     "losses": "loss_total",
     "dead_letters": "dead_letter",
     "unseen": "unseen",

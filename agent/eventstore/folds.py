@@ -3,6 +3,7 @@
 Kinds that come with every tick are not here but in projection.py.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from agent.events import (
     ConsentRevoked,
     DtcCleared,
     DtcSet,
+    InputCounted,
     InputLost,
     ParcelRegistered,
 )
@@ -23,6 +25,9 @@ Statement = tuple[str, tuple[str | int | None, ...]]
 
 _DTC: Final = "INSERT INTO dtc VALUES (?, ?, ?, ?, ?)"
 _CONSENT: Final = "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+_INPUT: Final = """INSERT INTO input SELECT ?, key, value FROM json_each(?) WHERE true
+    ON CONFLICT DO UPDATE SET count = count + excluded.count"""
 
 
 def _dtc_set(event: DtcSet, at: Recorded) -> Statement:
@@ -59,6 +64,10 @@ def _parcel(event: ParcelRegistered, at: Recorded) -> Statement:
     return "INSERT OR REPLACE INTO parcel VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row + rest
 
 
+def _counted(event: InputCounted, _: Recorded) -> Statement:
+    return _INPUT, (event.uri, json.dumps(event.counts))
+
+
 def _lost(event: InputLost, at: Recorded) -> Statement:
     row = (at.seq, event.what, event.reason, event.count, at.t_ns)
     return "INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row
@@ -76,6 +85,7 @@ FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
     ConsentRevoked.kind: _revoked,
     DtcCleared.kind: _dtc_cleared,
     DtcSet.kind: _dtc_set,
+    InputCounted.kind: _counted,
     InputLost.kind: _lost,
     ParcelRegistered.kind: _parcel,
 }

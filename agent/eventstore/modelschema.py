@@ -9,7 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
-VERSION: Final = 2
+VERSION: Final = 3
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
 STRETCH: Final = 128
 """Events in a row of the index by time."""
@@ -42,6 +42,8 @@ CREATE TABLE parcel(parcel_id TEXT PRIMARY KEY, level INTEGER NOT NULL,
     tx_hash TEXT NOT NULL, height INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE loss(seq INTEGER PRIMARY KEY, what TEXT NOT NULL, reason TEXT NOT NULL,
     count INTEGER NOT NULL, t_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE input(uri TEXT, fate TEXT, count INTEGER NOT NULL,
+    PRIMARY KEY(uri, fate)) STRICT, WITHOUT ROWID;
 
 CREATE VIEW dtc_open AS SELECT code, ecu, t_ns, seq FROM dtc AS d WHERE change = 'set'
     AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu);
@@ -65,5 +67,6 @@ trip:        a start of the agent to its stop, as its clock said; `reason` is wh
 latest:      of each signal, the sample that arrived last
 dtc:         every change of a code, 'set' or 'cleared'; dtc_open: codes that are set now
 consent:     everything asked and decided; consent_now: the last word on each parcel and buyer
+input:       what became of the frames of each input that were not lost
 parcel:      seq: of its receipt; upload: through which event each level is uploaded
 """

@@ -80,7 +80,7 @@ class Asc:
         if frame := self._frame.fullmatch(text):
             return self._classic(frame, text)
         if self._error.fullmatch(text):
-            return Aside.OTHER
+            return Aside.ERROR
         if fd_frame := self._fd_frame.fullmatch(text):
             return self._fd(fd_frame)
         if self._cut.fullmatch(text):
@@ -103,7 +103,7 @@ class Asc:
     def _classic(self, match: re.Match[str], text: str) -> CanFrame | Aside:
         channel, name, remote, dlc, rest = match.groups()
         if remote:
-            return Aside.OTHER
+            return Aside.REMOTE
         can_id, extended = self._id(name, text)
         # a data length code above 8 means 8 bytes on classic CAN (ISO 11898-1)
         data = take_bytes(rest.split(), min(int(dlc, 16), FD_LENGTHS[8]), self._base)
@@ -113,7 +113,7 @@ class Asc:
         channel, name, dlc, count, rest = match.groups()
         length = int(count)
         if length == 0 and int(dlc, 16) > 0:
-            return Aside.OTHER
+            return Aside.REMOTE
         columns = rest.split()
         data = take_bytes(columns, length, self._base)
         can_id, extended = self._id(name, "")

@@ -12,6 +12,7 @@ from io import BufferedIOBase
 from typing import Final
 
 from agent.errors import MalformedInputError
+from agent.obd.buserror import ErrorFrame
 from agent.obd.frame import BASE_ID_MAX, CLASSIC_BYTES_MAX, EXTENDED_ID_MAX, CanFrame
 from agent.obd.lines import Aside
 
@@ -42,7 +43,7 @@ _TEN_MICROSECONDS = 1
 _FD_64_REMOTE = 0x10
 _FD_64_FDF = 0x1000
 
-Item = CanFrame | Aside | str
+Item = CanFrame | ErrorFrame | Aside | str
 """A frame, something without data, or a complaint about a broken object."""
 
 
@@ -123,7 +124,7 @@ class BlfReader:
 
     def _object(self, version: int, kind: int, data: bytes) -> Iterator[Item]:
         if kind in _CAN_ERRORS:
-            yield Aside.OTHER
+            yield Aside.ERROR
         if kind not in _CAN_FRAMES or version not in _TIMES:
             return
         try:
@@ -145,14 +146,14 @@ class BlfReader:
             channel, flags, length, can_id, content = _CLASSIC.unpack_from(data, place)
             length, fd = min(length, CLASSIC_BYTES_MAX), False
         if flags & _REMOTE_FLAG:
-            return Aside.OTHER
+            return Aside.REMOTE
         return _frame(can_id, content[:length], t_ns, channel, fd=fd)
 
 
 def _fd_64(t_ns: int, data: bytes, place: int) -> CanFrame | Aside:
     channel, length, can_id, flags, extension_at = _FD_64.unpack_from(data, place)
     if flags & _FD_64_REMOTE:
-        return Aside.OTHER
+        return Aside.REMOTE
     begin = place + _FD_64.size
     # `length` may count bytes that were not stored; they are zeros then
     end = min(begin + length, extension_at or len(data))

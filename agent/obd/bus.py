@@ -1,49 +1,81 @@
 """A live bus, read by one thread that hands over batches to the event loop.
 
 URIs: `can:can0` (SocketCAN), `slcan:/dev/ttyUSB0@500000` (serial adapters, with the bitrate of
-the bus), `virtual:NAME` (a bus inside this process).
+the bus), `udp:239.74.163.2:43113` (python-can's bus over multicast, of a network without secrets),
+`virtual:NAME` (a bus inside this process).
 """
 
 import asyncio
 import importlib
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
 
-import structlog
-
-from agent.errors import ConfigError, MalformedInputError, SourceLostError
-from agent.obd.frame import BASE_ID_MAX, CanFrame, Counts, FrameSource
-from agent.obd.kernelqueue import WANTED_BYTES, KernelQueue
+from agent.errors import ConfigError, SourceLostError
+from agent.obd.buserror import BusErrors
+from agent.obd.frame import BusState, CanFrame, Counts, FrameSource
+from agent.obd.pythoncan import PythonCan
+from agent.obd.socketcan import LEFT_UNREAD, SocketCan, filters, open_socket
 
 if TYPE_CHECKING:
     import can
-    from can.interfaces.socketcan import SocketcanBus
 
 BATCH_S = 0.02
 BATCH_FRAMES = 500
 HELD_FRAMES_MAX = 20_000
 """Five seconds of a busy bus; what arrives beyond is lost, and counted."""
+TOO_SLOW: Final = "the agent was too slow"
 _WAIT_S = 0.1
 _JOIN_S = 2.0
 
-_log = structlog.get_logger()
+
+class Reader(Protocol):
+    """Reads one bus for one thread, and counts what it does not hand on.
+
+    behind: whether the last reading left something that can be read at once
+    """
+
+    errors: BusErrors
+    behind: bool
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something can be read. Raises what its driver raises when the bus is gone."""
+
+    def read(self) -> list[CanFrame]:
+        """What is there, one batch at the most. Raises as `wait` does."""
+
+    def stop(self) -> None:
+        """Let nothing more in, where that can be told."""
+
+    def close(self) -> None:
+        """Count what was never read as lost, and give the bus up."""
 
 
-def open_bus(uri: str, *, listen_only: bool = True) -> FrameSource:
+def open_bus(
+    uri: str, *, listen_only: bool = True, only: Collection[int] | None = None
+) -> FrameSource:
     """Open an interface; blocks as long as its driver does (slcan: about two seconds).
 
     listen_only: the adapter does not even acknowledge frames. It is set where the adapter can be
     told (slcan). On SocketCAN it is a property of the interface, set by whoever brings it up:
     `ip link set can0 type can bitrate 500000 listen-only on`. No source here sends in any case.
+    only: identifiers, bit 31 set where extended, of the frames that the kernel lets through
 
-    Raises ConfigError for a URI that names no known bus, SourceLostError when it cannot be opened.
+    Raises ConfigError for a URI that names no known bus, for a filter that the kernel cannot have
+    and on a bus that the kernel does not read, SourceLostError when it cannot be opened.
     """
     options = bus_options(uri, listen_only=listen_only)
     scheme, _, name = uri.partition(":")
-    bus = _open(uri, options)
-    queue = _queue(uri, cast("SocketcanBus", bus)) if scheme == "can" else None
-    return BusSource(uri, name.partition("@")[0], bus, queue)
+    counts = Counts()
+    if scheme == "can":
+        return BusSource(uri, _socketcan_reader(uri, name, counts, only), counts)
+    if only is not None:
+        raise ConfigError(f"bus {uri!r}: filter = true is for can: alone")
+    channel = name if scheme == "udp" else name.partition("@")[0]
+    return BusSource(uri, PythonCan(_open(uri, options), channel, counts), counts)
 
 
 def bus_options(uri: str, *, listen_only: bool = True) -> dict[str, Any]:
@@ -73,6 +105,16 @@ def _slcan(uri: str, name: str, *, listen_only: bool) -> dict[str, Any]:
     }
 
 
+def _udp(uri: str, name: str, **_: bool) -> dict[str, Any]:
+    parts = urlsplit(f"//{name}")
+    with suppress(ValueError):  # no address, no number
+        group, port = ip_address(parts.hostname or ""), parts.port
+        if group.is_multicast and port:
+            return {"interface": "udp_multicast", "channel": str(group), "port": port, "fd": True}
+    form = "a multicast group and a port, as in udp:239.74.163.2:43113"
+    raise ConfigError(f"bus {uri!r}: {form}")
+
+
 def _virtual(_uri: str, name: str, **_: bool) -> dict[str, Any]:
     return {"interface": "virtual", "channel": name}
 
@@ -80,6 +122,7 @@ def _virtual(_uri: str, name: str, **_: bool) -> dict[str, Any]:
 _OPENERS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
     "can": _socketcan,
     "slcan": _slcan,
+    "udp": _udp,
     "virtual": _virtual,
 }
 
@@ -95,34 +138,33 @@ def _open(uri: str, options: dict[str, Any]) -> "can.BusABC":
     return bus
 
 
-def _queue(uri: str, bus: "SocketcanBus") -> KernelQueue:
+def _socketcan_reader(
+    uri: str, name: str, counts: Counts, only: Collection[int] | None
+) -> SocketCan:
+    allowed = None if only is None else filters(only)
     try:
-        queue = KernelQueue(bus.socket)
+        reader = open_socket(name, allowed)
     except OSError as error:
-        bus.shutdown()
+        raise SourceLostError(f"{uri}: cannot be opened: {error}") from error
+    try:
+        return SocketCan(reader, name, counts, filtered=only is not None)
+    except OSError as error:
+        reader.close()
         raise SourceLostError(f"{uri}: {error}") from error
-    if queue.size_bytes < WANTED_BYTES:
-        _log.warning("short queue, raise net.core.rmem_max", uri=uri, bytes=queue.size_bytes)
-    return queue
 
 
 class BusSource:
-    """Frames of one python-can bus. `batches` may be iterated once; cancelled, it first hands
-    over what had arrived.
-
-    queue: of a bus that the kernel reads; what did not fit into it counts as lost
+    """Frames of one bus. `batches` may be iterated once; cancelled, it first hands over what had
+    arrived. counts: those that the reader adds to
     """
 
-    def __init__(
-        self, uri: str, channel: str, bus: "can.BusABC", queue: KernelQueue | None = None
-    ) -> None:
+    def __init__(self, uri: str, reader: Reader, counts: Counts) -> None:
         self.uri = uri
-        self.counts = Counts()
-        self._channel = channel
-        self._bus = bus
-        self._queue = queue
+        self.counts = counts
+        self._reader = reader
         self._lock = threading.Lock()
         self._held: list[CanFrame] = []
+        self._states: list[BusState] = []
         self._stop = threading.Event()
         self._arrived = asyncio.Event()
         self._error: Exception | None = None
@@ -138,6 +180,8 @@ class BusSource:
             while not (self._stop.is_set() and not self._held):
                 await self._arrived.wait()
                 self._arrived.clear()
+                if self._states and not self._held:
+                    yield []
                 while batch := self._fetch():
                     yield batch
             if self._error is not None:
@@ -151,11 +195,16 @@ class BusSource:
             self.close()
             self._give_up_held()
 
+    def states(self) -> list[BusState]:
+        with self._lock:
+            taken, self._states = self._states, []
+        return taken
+
     def close(self) -> None:
         self._stop.set()
         self._arrived.set()
         if self._thread is None:
-            self._bus.shutdown()
+            self._reader.close()
         else:
             self._thread.join(_JOIN_S)
 
@@ -169,7 +218,7 @@ class BusSource:
         with self._lock:
             left, self._held = len(self._held), []
         self.counts.taken -= left
-        self.counts.lost += left
+        self.counts.lose(LEFT_UNREAD, left)
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """The reading thread: never waits for the other side, so the bus is never held up."""
@@ -178,58 +227,33 @@ class BusSource:
         except Exception as error:  # noqa: BLE001 - any driver's error ends this source
             self._error = error
         finally:
-            self._bus.shutdown()
+            self._reader.close()
             self._stop.set()
             self._wake(loop)
 
     def _read_to_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            while not self._stop.is_set():
-                first = self._bus.recv(_WAIT_S)
-                if first is not None:
-                    self._read_batch(self._take(first), loop)
-            if self._queue is not None:
-                self._queue.shut()  # so that the last batch is the last
-            self._read_batch([], loop)
-        finally:
-            if self._queue is not None:
-                self.counts.lost += self._queue.close()
+        while not self._stop.is_set():
+            if self._reader.wait(_WAIT_S):
+                self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
+                self._read_what_is_there(loop)
+        self._reader.stop()  # so that the last batch is the last
+        self._read_what_is_there(loop)
 
-    def _read_batch(self, batch: list[CanFrame], loop: asyncio.AbstractEventLoop) -> None:
-        self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
-        try:
-            while len(batch) < BATCH_FRAMES and (more := self._bus.recv(0)) is not None:
-                batch += self._take(more)
-        finally:  # what came before a failure is handed over too
-            self._hand_over(batch, loop)
-
-    def _take(self, message: "can.Message") -> list[CanFrame]:
-        if message.is_error_frame or message.is_remote_frame:
-            self.counts.other += 1
-            return []
-        try:
-            frame = CanFrame(
-                message.arbitration_id,
-                bytes(message.data),
-                round(message.timestamp * 1e9),
-                self._channel,
-                message.is_extended_id or message.arbitration_id > BASE_ID_MAX,
-                message.is_fd,
-            )
-        except (MalformedInputError, ValueError, OverflowError):
-            self.counts.broken += 1
-            return []
-        return [frame]
+    def _read_what_is_there(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._hand_over(self._reader.read(), loop)
+        for _ in range(HELD_FRAMES_MAX // BATCH_FRAMES):  # more could not be held in any case
+            if not self._reader.behind:
+                return
+            self._hand_over(self._reader.read(), loop)
 
     def _hand_over(self, batch: list[CanFrame], loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             room = HELD_FRAMES_MAX - len(self._held)
             self._held += batch[:room]
+            self._states += self._reader.errors.take()
         taken = min(room, len(batch))
         self.counts.taken += taken
-        self.counts.lost += len(batch) - taken
-        if self._queue is not None:
-            self.counts.lost += self._queue.dropped()
+        self.counts.lose(TOO_SLOW, len(batch) - taken)
         self._wake(loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -51,11 +51,11 @@ class BusMaster:
             return Aside.NOTE
         match = self._line.fullmatch(line)
         if match is None:
-            return Aside.OTHER if self._error.fullmatch(line) else unfit(line)
+            return Aside.ERROR if self._error.fullmatch(line) else unfit(line)
         *clock, channel, digits, kind, length, rest = match.groups()
         t_ns = self._time(_clock_ns(*clock))
         if kind.lower().endswith("r"):
-            return Aside.OTHER
+            return Aside.REMOTE
         if len(digits) > len("4294967295"):
             raise MalformedInputError("the CAN id has too many digits")
         data = take_bytes(rest.split(), int(length), self._base)

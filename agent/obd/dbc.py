@@ -14,6 +14,8 @@ FILE_BYTES_MAX = 1 << 22
 """Our choice; the largest files of the open collections have a tenth of that."""
 COMPLAINTS_MAX = 200
 
+_SECTIONS: Final = {"VERSION", "NS_", "BS_", "BU_", "CM_"}
+"""What a DBC file may consist of that describes no message."""
 _PREAMBLE: Final = 'VERSION ""\n\nNS_ :\n\nBS_:\n\nBU_: Vector__XXX\n\n'
 _LONG_NAMES: Final = (
     'BA_DEF_ BO_ "SystemMessageLongSymbol" STRING ;\n'
@@ -45,7 +47,8 @@ class Dbc:
 def load_dbc(path: Path | str) -> Dbc:
     """Read a file tolerantly: a line that cannot be understood costs itself.
 
-    Raises UsageError for a file that cannot be read or describes no message at all.
+    A file of comments, nodes or signals without a message describes nothing, and says so. Raises
+    UsageError for a file that cannot be read or has nothing of a DBC file.
     """
     path = Path(path)
     layout = Layout(_text(path))
@@ -54,7 +57,9 @@ def load_dbc(path: Path | str) -> Dbc:
         key = message.frame_id | (0x8000_0000 if message.is_extended_frame else 0)
         messages[key] = message
     if not messages:
-        raise UsageError(f"{path}: not a DBC file: it describes no message")
+        if not layout.keywords & _SECTIONS:
+            raise UsageError(f"{path}: not a DBC file: it describes no message")
+        layout.complaints.append("no message is described")
     return Dbc(path.stem, messages, _kept(layout.complaints))
 
 

@@ -21,7 +21,7 @@ MESSAGE: Final = re.compile(
     r"BO_\s+(\d{1,10})\s+([^\s:]+)\s*:\s*(\d{1,5})(?:\s+\S+)?\s*(?:;\s*)?", re.ASCII
 )
 SIGNAL: Final = re.compile(
-    r"SG_\s+([^\s:]+)(?:\s+(M|m\d{1,10}M?))?\s*:\s*(\d{1,5})\s*\|\s*(\d{1,5})\s*@\s*([01])"
+    r"SG_\s+([^\s:]+)(?:\s+(M|m(?:\d{1,10}M?)?))?\s*:\s*(\d{1,5})\s*\|\s*(\d{1,5})\s*@\s*([01])"
     rf"\s*([-+])\s*\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*\[[^\]]*\]\s*(?:\"([^\"]*)\")?.*",
     re.ASCII | re.DOTALL,
 )
@@ -41,6 +41,11 @@ LONG_NAME: Final = re.compile(
 COMMENT: Final = re.compile(
     r'CM_\s*(?:"|BU_\s+\S+\s+"|BO_\s+\d+\s+"|SG_\s+\d+\s+[^\s"]+\s+"|EV_\s+\S+\s+")', re.ASCII
 )
+OWNER: Final = re.compile(
+    r'(?:VAL_|SG_MUL_VAL_|SIG_VALTYPE_|(?:CM_|BA_\s+"[^"]*")\s+(?:BO_|SG_))\s+(\d{1,10})\s',
+    re.ASCII,
+)
+"""The message that a statement outside of it speaks of."""
 VALUES: Final = re.compile(r'VAL_\s+(?:(\d{1,10})\s+)?([^\s"]+)(?=\s|;)', re.ASCII)
 
 

@@ -55,6 +55,11 @@ class Decoder:
         self._seen: dict[str, set[int]] = {}
         self._watched = 0
 
+    def keys(self, channel: str) -> set[int]:
+        """Identifiers that may be described on a channel, bit 31 set where extended."""
+        given = [*self._given.get(channel, ()), *self._given.get(EVERY_CHANNEL, ()), *self._unbound]
+        return {key for dbc in given for key in dbc.messages}
+
     def decode(self, frames: Sequence[CanFrame]) -> list[Signal]:
         """The signals of a batch, in the order of its frames. Every value is finite."""
         if self._unbound and (self._watched < WATCHED_FRAMES or not self._bound):

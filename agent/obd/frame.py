@@ -4,9 +4,10 @@ Identifiers as in ISO 11898-1: 11 bits (base format) or 29 bits (extended format
 8 data bytes on classic CAN, 64 on CAN FD.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -64,16 +65,41 @@ class CanFrame(msgspec.Struct, frozen=True, gc=False):
 class Counts:
     """What became of everything that arrived.
 
-    taken:  data frames handed on
-    lost:   data frames that nobody fetched in time
-    broken: lines, objects or frames that could not be understood
-    other:  remote and error frames, which carry no data
+    taken:    data frames handed on
+    losses:   why -> data frames that nobody will see
+    filtered: data frames that the kernel kept back because no description has them
+    broken:   lines, objects or frames that could not be understood
+    remote:   remote frames, which carry no data
+    errors:   what the controller told -> error frames (agent/obd/buserror.py)
     """
 
     taken: int = 0
-    lost: int = 0
+    losses: Counter[str] = field(default_factory=Counter)
+    filtered: int = 0
     broken: int = 0
-    other: int = 0
+    remote: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def lose(self, reason: str, frames: int) -> None:
+        if frames:
+            self.losses[reason] += frames
+
+    @property
+    def lost(self) -> int:
+        return self.losses.total()
+
+    @property
+    def other(self) -> int:
+        """Remote and error frames."""
+        return self.remote + self.errors.total()
+
+
+class BusState(NamedTuple):
+    """What a controller said of itself: "error active", "error passive", "bus off" and the like."""
+
+    t_ns: int
+    channel: str
+    state: str
 
 
 class FrameSource(Protocol):
@@ -85,7 +111,13 @@ class FrameSource(Protocol):
     def counts(self) -> Counts: ...
 
     def batches(self) -> AsyncIterator[list[CanFrame]]:
-        """Frames in order of arrival. Ends where a recording ends; raises SourceLostError."""
+        """Frames in order of arrival; an empty batch where only the state of the bus changed.
+
+        Ends where a recording ends; raises SourceLostError.
+        """
+
+    def states(self) -> Sequence[BusState]:
+        """Changes of the state of the bus since the last call."""
 
     def close(self) -> None:
         """Stop; a running iterator ends. Closing twice is no error."""

@@ -31,10 +31,15 @@ class KernelQueue:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WANTED_BYTES)
         self.size_bytes = reader.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
-    def dropped(self) -> int:
-        """Frames of any kind that did not fit, since the last call."""
-        raw = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-        count: int = _MEMINFO.unpack(raw)[_DROPS]
+    def dropped(self, count: int | None = None) -> int:
+        """Frames of any kind that did not fit, since the last call.
+
+        count: of the socket's whole life, as the newest frame had it; else the kernel is asked,
+               who knows also of those that were dropped behind that frame
+        """
+        if count is None:
+            raw = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            count = int(_MEMINFO.unpack(raw)[_DROPS])
         since = (count - self._told) % _COUNT_SPAN
         self._told = count
         return since
@@ -45,10 +50,11 @@ class KernelQueue:
             self._socket.setsockopt(_SOL_CAN_RAW, _CAN_RAW_FILTER, b"")
             self._socket.setsockopt(_SOL_CAN_RAW, _CAN_RAW_ERR_FILTER, 0)
 
-    def close(self) -> int:
+    def close(self) -> tuple[int, int]:
         """Let nothing more in and throw away what is queued.
 
-        Returns how many frames that were, with those dropped since the last call of `dropped`.
+        Returns how many frames that were, and how many were dropped since the last call of
+        `dropped`.
         """
         self.shut()
         # a pending error, as of an interface that went down, would hide the frames behind it
@@ -57,4 +63,4 @@ class KernelQueue:
         with suppress(BlockingIOError):
             while self._socket.recv(1, socket.MSG_DONTWAIT):
                 unread += 1
-        return unread + self.dropped()
+        return unread, self.dropped()

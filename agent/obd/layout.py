@@ -7,6 +7,7 @@ and value names are not needed to decode a frame; they are read only to report b
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from typing import Final
@@ -18,6 +19,7 @@ from agent.obd.dbcsource import (
     LONG_NAME,
     MESSAGE,
     MULTIPLEX,
+    OWNER,
     SIGNAL,
     VALUES,
     Statement,
@@ -29,14 +31,15 @@ from agent.obd.frame import BASE_ID_MAX, EXTENDED_ID_MAX, FD_BYTES_MAX
 
 EXTENDED_FLAG = 0x8000_0000
 """DBC marks a 29-bit identifier by bit 31."""
-NO_MESSAGE_KEY = 0xC000_0000
-"""VECTOR__INDEPENDENT_SIG_MSG: signals that belong to no message."""
+NO_MESSAGE_KEYS: Final = frozenset({0xC000_0000, 0x4000_0000})
+"""VECTOR__INDEPENDENT_SIG_MSG, as newer and older tools write it: signals of no message."""
 SIGNAL_BITS_MAX = 64
 FLOAT_BITS: Final = {1: 32, 2: 64}
 """SIG_VALTYPE_ number -> bits of an IEEE 754 value."""
 STATEMENT_CHARS_MAX = 1 << 14
 SIGNALS_MAX = 1024
 BRANCHES_MAX = 4096
+NAMESAKES_MAX = 9
 """Our choices: far above anything a car uses, far below what exhausts memory or a float."""
 
 _LAYOUT_KEYWORDS: Final = {"BO_", "SG_", "SG_MUL_VAL_", "SIG_VALTYPE_", "BA_"}
@@ -70,12 +73,18 @@ class MessageLayout:
 
 
 class Layout:
-    """messages: by key; complaints: what was left out or read as something else, and where."""
+    """
+    messages:   by key
+    complaints: what was left out or read as something else, and where
+    keywords:   of the statements there were
+    """
 
     def __init__(self, text: str) -> None:
         self.messages: dict[int, MessageLayout] = {}
         self.complaints: list[str] = []
+        self.keywords: set[str] = set()
         self._current: MessageLayout | None = None
+        self._loose = False
         for statement in statements(text):
             try:
                 self._read(statement)
@@ -92,15 +101,17 @@ class Layout:
 
     def _read(self, statement: Statement) -> None:
         text = statement.text
-        if text.rstrip(" :;") == statement.keyword:  # a bare word of the NS_ section
+        self.keywords.add(statement.keyword)
+        if _of_no_use(statement):
             return
         if len(text) > STATEMENT_CHARS_MAX and statement.keyword in _LAYOUT_KEYWORDS:
             raise MalformedInputError(f"{len(text)} characters; at most {STATEMENT_CHARS_MAX}")
         match statement.keyword:
             case "BO_":
                 self._current = None  # signals of a broken message belong to no other
+                self._loose = False
                 self._message(statement.line, text)
-            case "SG_":
+            case "SG_" if not self._loose:
                 self._signal(statement.line, text)
             case "SG_MUL_VAL_":
                 self._multiplex(text)
@@ -118,13 +129,14 @@ class Layout:
         if match is None:
             raise MalformedInputError("not a message head; its signals are left out too")
         key, length = int(match[1]), int(match[3])
-        if key == NO_MESSAGE_KEY:
+        if key in NO_MESSAGE_KEYS:
+            self._loose = True
             return
+        if key & ~EXTENDED_FLAG > EXTENDED_ID_MAX or key >= 2 * EXTENDED_FLAG:
+            raise MalformedInputError(f"id {match[1]} has more than 29 bits")
         if BASE_ID_MAX < key < EXTENDED_FLAG:
             key |= EXTENDED_FLAG
             self.complain(line, f"id {int(match[1])} is above 0x7FF: read as an extended one")
-        if key & ~EXTENDED_FLAG > EXTENDED_ID_MAX or key >= 2 * EXTENDED_FLAG:
-            raise MalformedInputError(f"id {match[1]} has more than 29 bits")
         if length > FD_BYTES_MAX:
             raise MalformedInputError(f"{length} bytes in a message; at most {FD_BYTES_MAX}")
         if key in self.messages:
@@ -144,16 +156,27 @@ class Layout:
             raise MalformedInputError(f"{bits} bits from bit {start}; 1 to 64 within 512 can be")
         if len(self._current.signals) >= SIGNALS_MAX:
             raise MalformedInputError(f"more than {SIGNALS_MAX} signals in one message")
-        if name in self._current.names:
-            raise MalformedInputError(f"a second signal {name} in one message")
+        if multiplex == "m":
+            self.complain(line, f"{name} is multiplexed by no value: read as the multiplexer")
+            multiplex = "M"
         if multiplex and multiplex != "M":
             self._current.values.setdefault("", set()).add(int(multiplex.strip("mM")))
-        self._current.names[name] = clean = self._name(line, name)
+        clean = self._signal_name(line, name, self._current)
         self._current.signals.append(
             f" SG_ {clean} {multiplex or ''} : {start}|{bits}@{order}{sign} "
             f"({plain_number(factor)},{plain_number(offset)}) [0|0] "
             f'"{(unit or "").replace(chr(92), "")}" Vector__XXX'
         )
+
+    def _signal_name(self, line: int, name: str, message: MessageLayout) -> str:
+        """A name that is there already gets a number; the first one keeps it."""
+        own = next((own for own in _numbered(name) if own not in message.names), None)
+        if own is None:
+            raise MalformedInputError(f"more than {NAMESAKES_MAX} signals {name} in one message")
+        if own != name:
+            self.complain(line, f"a second signal {name} in one message is read as {own}")
+        message.names[own] = clean = self._name(line, own)
+        return clean
 
     def _multiplex(self, text: str) -> None:
         match = MULTIPLEX.fullmatch(text)
@@ -218,3 +241,16 @@ class Layout:
         if clean != name:
             self.complain(line, f"name {name[:64]} is read as {clean[:64]}")
         return clean
+
+
+def _of_no_use(statement: Statement) -> bool:
+    """A bare word of the NS_ section, or what is said of a signal that no frame carries."""
+    owner = OWNER.match(statement.text)
+    bare = statement.text.rstrip(" :;") == statement.keyword
+    return bare or (owner is not None and int(owner[1]) in NO_MESSAGE_KEYS)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, NAMESAKES_MAX + 1):
+        yield f"{name}_{number}"

@@ -12,10 +12,9 @@ from enum import Enum
 from typing import ClassVar, Final, Protocol
 
 from agent.errors import MalformedInputError
+from agent.obd.buserror import ERROR_FLAG, ErrorFrame
 from agent.obd.frame import FD_LENGTHS, CanFrame
 
-ERROR_FLAG = 0x2000_0000
-"""Set in the identifier of an error frame (linux/can.h, CAN_ERR_FLAG)."""
 DATED_SINCE_NS = 946_684_800 * 10**9
 """Times after the year 2000 are dates; earlier ones count from some start."""
 BASE_ID_DIGITS = 3
@@ -27,7 +26,8 @@ class Aside(Enum):
     """What a line may hold instead of a data frame."""
 
     NOTE = "header, comment, blank line or event of the tool"
-    OTHER = "remote or error frame"
+    REMOTE = "remote frame"
+    ERROR = "error frame that does not say what was wrong"
 
 
 class LineForm(Protocol):
@@ -44,7 +44,7 @@ class LineForm(Protocol):
     def fits(cls, head: Sequence[str]) -> bool:
         """Whether a file that begins with these lines is of this form."""
 
-    def parse(self, line: str) -> CanFrame | Aside:
+    def parse(self, line: str) -> CanFrame | ErrorFrame | Aside:
         """Raises MalformedInputError or ValueError for a line that does not fit the form."""
 
 
@@ -85,7 +85,7 @@ class CandumpLog:
 
     name: ClassVar[str] = "candump"
     _line = re.compile(
-        r"\((\d{1,10})\.(\d{1,9})\) +(\S{1,64}) +([0-9A-Fa-f]{8}|[0-9A-Fa-f]{3})#"
+        r"\((\d{1,10})(?:\.(\d{1,9}))?\) +(\S{1,64}) +([0-9A-Fa-f]{8}|[0-9A-Fa-f]{3})#"
         r"(?:([0-9A-Fa-f]*)(?:_[0-9A-Fa-f])?|(R)[0-9A-Fa-f]{0,2}(?:_[0-9A-Fa-f])?"
         r"|#[0-9A-Fa-f]([0-9A-Fa-f]*))(?:\s+[RT])?\s*",
         re.ASCII,
@@ -98,17 +98,21 @@ class CandumpLog:
     def fits(cls, head: Sequence[str]) -> bool:
         return matches(cls._line, head)
 
-    def parse(self, line: str) -> CanFrame | Aside:
+    def parse(self, line: str) -> CanFrame | ErrorFrame | Aside:
         match = self._line.fullmatch(line)
         if match is None:
             return unfit(line)
         seconds, fraction, channel, digits, data, remote, fd_data = match.groups()
         can_id = int(digits, 16)
         extended = len(digits) > BASE_ID_DIGITS
-        if remote or can_id & ERROR_FLAG:
-            return Aside.OTHER
-        t_ns = int(seconds) * 1_000_000_000 + int(fraction) * _FRACTION_NS[len(fraction)]
+        if remote:
+            return Aside.REMOTE
+        t_ns = int(seconds) * 1_000_000_000
+        if fraction:  # some loggers write whole seconds
+            t_ns += int(fraction) * _FRACTION_NS[len(fraction)]
         self.dated = t_ns > DATED_SINCE_NS
+        if extended and can_id & ERROR_FLAG:
+            return ErrorFrame(can_id, bytes.fromhex(data or ""), t_ns, channel)
         if data is None:
             return CanFrame(can_id, bytes.fromhex(fd_data), t_ns, channel, extended, fd=True)
         return CanFrame(can_id, bytes.fromhex(data), t_ns, channel, extended)
@@ -119,7 +123,7 @@ class CandumpConsole:
 
     name: ClassVar[str] = "candump console"
     _line = re.compile(
-        r"\s*\((?:(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)|(\d{1,10}))\.(\d{1,9})\)\s+(\S{1,64})\s+"
+        r"\s*\((?:(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)|(\d{1,10}))(?:\.(\d{1,9}))?\)\s+(\S{1,64})\s+"
         r"(?:[RT]X\s+\S+\s+\S+\s+)?([0-9A-Fa-f]{8}|[0-9A-Fa-f]{3})\s+\[(\d{1,2})\](.*)",
         re.ASCII | re.DOTALL,
     )
@@ -131,19 +135,21 @@ class CandumpConsole:
     def fits(cls, head: Sequence[str]) -> bool:
         return matches(cls._line, head)
 
-    def parse(self, line: str) -> CanFrame | Aside:
+    def parse(self, line: str) -> CanFrame | ErrorFrame | Aside:
         match = self._line.fullmatch(line)
         if match is None:
             return unfit(line)
         date, seconds, fraction, channel, digits, length, rest = match.groups()
         can_id = int(digits, 16)
-        if "remote request" in rest or "ERRORFRAME" in rest or can_id & ERROR_FLAG:
-            return Aside.OTHER
+        if "remote request" in rest:
+            return Aside.REMOTE
         if date:
             seconds = str(int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()))
-        t_ns = ns(seconds, fraction)
+        t_ns = ns(seconds, fraction or "0")
         self.dated = t_ns > DATED_SINCE_NS
         data = take_bytes(rest.split(), int(length))
+        if "ERRORFRAME" in rest or can_id & ERROR_FLAG:
+            return ErrorFrame(can_id, data, t_ns, channel)
         fd = len(length) > 1  # candump writes the length of an FD frame with two digits
         return CanFrame(can_id, data, t_ns, channel, len(digits) > BASE_ID_DIGITS, fd)
 

@@ -15,10 +15,12 @@ from agent.errors import MalformedInputError, UsageError
 from agent.obd.asc import Asc
 from agent.obd.blf import MAGIC as BLF_MAGIC
 from agent.obd.blf import BlfReader, Item
+from agent.obd.buserror import UNNAMED, BusErrors, ErrorFrame
 from agent.obd.busmaster import BusMaster
 from agent.obd.columns import CarBus, Gvret, Microchip
 from agent.obd.frame import CanFrame, Counts
 from agent.obd.lines import Aside, CandumpConsole, CandumpLog, Crtd, LineForm
+from agent.obd.stamps import Stamps
 from agent.obd.trc import Trc
 
 LINE_BYTES_MAX = 4096
@@ -50,6 +52,8 @@ class LogFile:
     start_ns:   time of the first frame, None where there is no frame
     dated:      whether times are dates; else they are offsets, counted from 1970
     counts:     of the latest reading: frames taken, lines broken, remote and error frames
+    errors:     of the latest reading: what error frames told of the bus
+    stamps:     of the latest reading: what is odd about the times
     complaints: of the latest reading: the first 20 broken lines, "line 17: …"
 
     Raises UsageError, naming the path, for what is no readable recording. A broken line costs
@@ -58,14 +62,18 @@ class LogFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.counts = Counts()
-        self.complaints: list[str] = []
+        self._begin()
         self._form = self._recognise()
         self._reader: LineForm | BlfReader | None = None
         self.form = self._form.name if self._form else _BLF_NAME
         self.start_ns = next((frame.t_ns for frame in self), None)
+        self._begin()
+
+    def _begin(self) -> None:
         self.counts = Counts()
-        self.complaints = []
+        self.errors = BusErrors(self.counts.errors)
+        self.stamps = Stamps()
+        self.complaints: list[str] = []
 
     @property
     def uri(self) -> str:
@@ -78,16 +86,21 @@ class LogFile:
         return self._reader is not None and self._reader.dated
 
     def __iter__(self) -> Iterator[CanFrame]:
-        self.counts = counts = Counts()
-        self.complaints = []
+        self._begin()
+        counts, look = self.counts, self.stamps.look
         with self._open() as stream:
             try:
                 for item in self._items(stream):
                     if item.__class__ is CanFrame:
                         counts.taken += 1
+                        look(item.t_ns)
                         yield item
-                    elif item is Aside.OTHER:
-                        counts.other += 1
+                    elif item is Aside.REMOTE:
+                        counts.remote += 1
+                    elif item is Aside.ERROR:
+                        counts.errors[UNNAMED] += 1
+                    elif isinstance(item, ErrorFrame):
+                        self.errors.see(item)
                     elif isinstance(item, str):
                         self._complain(item)
             except (EOFError, zlib.error, gzip.BadGzipFile):

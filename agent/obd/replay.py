@@ -1,9 +1,10 @@
 """A recorded log played at the pace of a clock, as if its buses were there."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 from agent.clock import MS, SECOND, Clock
-from agent.obd.frame import CanFrame, Counts
+from agent.obd.frame import BusState, CanFrame, Counts
 from agent.obd.logfile import LogFile
 
 BATCH_NS = 20 * MS
@@ -31,8 +32,10 @@ class LogSource:
     @property
     def counts(self) -> Counts:
         """What was handed over so far; a frame that waits for its time is not taken yet."""
-        read = self.log.counts
-        return Counts(taken=self._taken, broken=read.broken, other=read.other)
+        return replace(self.log.counts, taken=self._taken)
+
+    def states(self) -> list[BusState]:
+        return self.log.errors.take()
 
     async def batches(self) -> AsyncIterator[list[CanFrame]]:
         batch: list[CanFrame] = []

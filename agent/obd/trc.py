@@ -71,7 +71,7 @@ class Trc:
             return unfit(line)
         row = dict(zip(self._columns, cells, strict=False))
         if self._carries_no_data(row, cells):
-            return Aside.OTHER
+            return Aside.REMOTE if row.get("T") == "RR" or "RTR" in cells else Aside.ERROR
         if len(cells) < len(self._columns):
             raise MalformedInputError(f"{len(cells)} columns where {len(self._columns)} belong")
         return self._frame(row, cells[len(self._columns) :])

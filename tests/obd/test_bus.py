@@ -9,10 +9,12 @@ import pytest
 
 from agent.clock import SECOND, ManualClock, RecordedClock
 from agent.errors import ConfigError, SourceLostError, UsageError
-from agent.obd.bus import HELD_FRAMES_MAX, BusSource, open_bus
-from agent.obd.frame import CanFrame, FrameSource
+from agent.obd.bus import HELD_FRAMES_MAX, TOO_SLOW, BusSource, open_bus
+from agent.obd.frame import CanFrame, Counts, FrameSource
 from agent.obd.logfile import LogFile
+from agent.obd.pythoncan import PythonCan
 from agent.obd.replay import LogSource
+from agent.obd.socketcan import LEFT_UNREAD
 from tests.obd.recordings import RAV4_LOG, needs_recordings
 
 
@@ -24,7 +26,7 @@ def message(number: int = 1, **more: object) -> can.Message:
 async def take(source: FrameSource, count: int) -> list[CanFrame]:
     frames: list[CanFrame] = []
     async for batch in source.batches():
-        assert 0 < len(batch) <= 500
+        assert len(batch) <= 500
         frames += batch
         if len(frames) >= count:
             source.close()
@@ -56,7 +58,7 @@ async def test_kinds_of_frames_keep_their_marks_and_those_without_data_are_count
         (5, True, False, 1),
         (1, False, True, 12),
     ]
-    assert source.counts.other == 2
+    assert (source.counts.remote, source.counts.errors) == (1, {"send timeout": 1})
 
 
 async def test_time_of_a_frame_is_the_drivers() -> None:
@@ -91,6 +93,11 @@ class ScriptedBus(can.BusABC):
         self.shut.set()
 
 
+def over(bus: can.BusABC) -> BusSource:
+    counts = Counts()
+    return BusSource("can:can0", PythonCan(bus, "can0", counts), counts)
+
+
 async def collect(source: FrameSource, into: list[CanFrame]) -> None:
     async for batch in source.batches():
         into += batch
@@ -100,7 +107,7 @@ async def test_bus_that_goes_down_ends_in_source_lost_after_its_last_frames() ->
     bus = ScriptedBus(700, can.CanOperationError("Network is down"))
     frames: list[CanFrame] = []
     with pytest.raises(SourceLostError, match="can:can0: Network is down"):
-        await collect(BusSource("can:can0", "can0", bus), frames)
+        await collect(over(bus), frames)
     assert len(frames) == 700
     assert bus.shut.is_set()
 
@@ -109,7 +116,7 @@ async def test_bus_that_fails_at_once_is_a_lost_source_and_no_end() -> None:
     for _ in range(20):
         bus = ScriptedBus(0, can.CanOperationError("Network is down"))
         with pytest.raises(SourceLostError, match="Network is down"):
-            await collect(BusSource("can:can0", "can0", bus), [])
+            await collect(over(bus), [])
 
 
 class Unhurried(threading.Event):
@@ -122,11 +129,11 @@ class Unhurried(threading.Event):
 
 async def test_frames_nobody_fetches_are_counted_as_lost() -> None:
     bus = ScriptedBus(HELD_FRAMES_MAX + 1500, can.CanOperationError("end"))
-    source = BusSource("can:can0", "can0", bus)
+    source = over(bus)
     source._stop = Unhurried()
     await asyncio.to_thread(source._read, asyncio.get_running_loop())
     assert source.counts.taken == HELD_FRAMES_MAX == len(source._held)
-    assert source.counts.lost == 1500
+    assert source.counts.losses == {TOO_SLOW: 1500}
 
 
 async def test_close_ends_a_silent_bus_and_may_be_called_twice() -> None:
@@ -165,13 +172,13 @@ async def test_cancelled_reader_is_first_handed_what_had_arrived() -> None:
 
 async def test_frames_a_reader_left_behind_are_lost_and_not_taken() -> None:
     bus = ScriptedBus(1200, can.CanOperationError("end"))
-    source = BusSource("can:can0", "can0", bus)
+    source = over(bus)
     batches = source.batches()
     first = await anext(batches)
     assert await asyncio.to_thread(bus.shut.wait, 1)
     await batches.aclose()
     assert source.counts.taken == len(first) < 1200
-    assert source.counts.taken + source.counts.lost == 1200
+    assert source.counts.losses == {LEFT_UNREAD: 1200 - len(first)}
 
 
 def test_source_that_was_never_read_can_be_closed() -> None:
@@ -180,7 +187,7 @@ def test_source_that_was_never_read_can_be_closed() -> None:
 
 @pytest.mark.parametrize("uri", ["flexray:a", "can0", "", ":", "replay:file"])
 def test_unknown_scheme_is_refused_with_those_known(uri: str) -> None:
-    with pytest.raises(ConfigError, match="can:, slcan:, virtual:"):
+    with pytest.raises(ConfigError, match="can:, slcan:, udp:, virtual:"):
         open_bus(uri)
 
 
@@ -188,6 +195,34 @@ def test_unknown_scheme_is_refused_with_those_known(uri: str) -> None:
 def test_serial_adapter_needs_a_bitrate(uri: str) -> None:
     with pytest.raises(ConfigError, match="bitrate"):
         open_bus(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["udp:239.74.163.2", "udp:10.0.0.1:43113", "udp:239.74.163.2:0", "udp:host:1", "udp:[::1]:5"],
+)
+def test_bus_over_udp_needs_a_multicast_group_and_a_port(uri: str) -> None:
+    with pytest.raises(ConfigError, match="multicast group and a port"):
+        open_bus(uri)
+
+
+def test_filter_is_refused_where_the_kernel_has_none() -> None:
+    with pytest.raises(ConfigError, match="can: alone"):
+        open_bus("virtual:filtered", only={1})
+
+
+async def test_bus_that_goes_off_says_so_though_no_frame_comes() -> None:
+    source = open_bus("virtual:off")
+    with can.Bus(interface="virtual", channel="off") as sender:
+        batches = source.batches()
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0)
+        sender.send(can.Message(arbitration_id=0x40, is_error_frame=True, data=bytes(8)))
+        assert await asyncio.wait_for(waiting, 2) == []
+    [(_, channel, state)] = source.states()
+    assert (channel, state) == ("off", "bus off")
+    assert source.states() == []
+    await batches.aclose()
 
 
 def test_name_of_the_interface_is_needed() -> None:

@@ -147,6 +147,59 @@ def test_identifier_described_twice_counts_as_the_later_one_says(tmp_path: Path)
     assert "described before" in dbc.complaints[0]
 
 
+LOOSE = "VECTOR__INDEPENDENT_SIG_MSG: 0 Vector__XXX\n"
+UNUSED = ' SG_ UNUSED : 0|8@1+ (1,0) [0|0] "" Vector__XXX\n'
+
+
+@pytest.mark.parametrize("key", [0xC000_0000, 0x4000_0000])
+def test_signals_that_no_message_carries_are_no_fault(tmp_path: Path, key: int) -> None:
+    loose = f"BO_ {key} {LOOSE}{UNUSED}\n"
+    after = f'VAL_ {key} UNUSED 0 "off";\nCM_ SG_ {key} UNUSED "of no use";\n'
+    dbc = load(tmp_path, HEAD + loose + SPEED + after)
+    assert [message.name for message in dbc.messages.values()] == ["SPEED"]
+    assert dbc.complaints == ()
+
+
+def test_second_signal_of_a_name_is_kept_under_a_number(tmp_path: Path) -> None:
+    lines = "".join(f' SG_ TWIN : {8 * n}|8@1+ (1,0) [0|1] "" X\n' for n in range(3))
+    dbc = load(tmp_path, HEAD + "BO_ 7 PAIR: 8 X\n" + lines + 'VAL_ 7 TWIN 0 "off";\n')
+    [message] = dbc.messages.values()
+    assert [(s.name, s.start) for s in message.signals] == [
+        ("TWIN", 0),
+        ("TWIN_2", 8),
+        ("TWIN_3", 16),
+    ]
+    assert dbc.complaints == (
+        "line 13: a second signal TWIN in one message is read as TWIN_2",
+        "line 14: a second signal TWIN in one message is read as TWIN_3",
+    )
+
+
+def test_tenth_signal_of_a_name_is_left_out(tmp_path: Path) -> None:
+    lines = ' SG_ MANY : 0|8@1+ (1,0) [0|1] "" X\n' * 10
+    dbc = load(tmp_path, HEAD + "BO_ 7 CROWD: 8 X\n" + lines)
+    [message] = dbc.messages.values()
+    assert len(message.signals) == 9
+    assert dbc.complaints[-1] == "line 21: more than 9 signals MANY in one message"
+
+
+def test_multiplexer_that_lost_its_capital_still_chooses(tmp_path: Path) -> None:
+    lines = ' SG_ MODE m : 0|8@1+ (1,0) [0|1] "" X\n SG_ ONE m1 : 8|8@1+ (1,0) [0|1] "" X\n'
+    listed = "SG_MUL_VAL_ 7 ONE MODE 1-1;\n"
+    dbc = load(tmp_path, HEAD + "BO_ 7 CHOICE: 8 X\n" + lines + listed)
+    [message] = dbc.messages.values()
+    assert message.decode(b"\1\5" + bytes(6)) == {"MODE": 1, "ONE": 5}
+    assert dbc.complaints == ("line 12: MODE is multiplexed by no value: read as the multiplexer",)
+
+
+@pytest.mark.parametrize(
+    "text", [HEAD, 'CM_ "IMPORT base.dbc";\n', "BU_: A B\n", f'BO_ 3221225472 {LOOSE}VERSION ""\n']
+)
+def test_file_without_a_message_loads_and_says_so(tmp_path: Path, text: str) -> None:
+    dbc = load(tmp_path, text)
+    assert (dbc.messages, dbc.complaints) == ({}, ("no message is described",))
+
+
 def test_explosion_of_multiplexer_values_costs_the_message(tmp_path: Path) -> None:
     lines = [f' SG_ S{n} m{n} : 8|8@1+ (1,0) [0|1] "" X\n' for n in range(1000)]
     wide = "BO_ 5 WIDE: 8 X\n" + ' SG_ M0 M : 0|8@1+ (1,0) [0|1] "" X\n' + "".join(lines)
