@@ -27,6 +27,8 @@ from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
+from agent.obd.elm import ElmRequester
+from agent.obd.elmlink import check_address
 from agent.obd.logfile import LogFile
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
@@ -45,6 +47,8 @@ from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
 
 DAY_NS = 86_400 * SECOND
+ADAPTER_WAIT_S = 4.0
+"""An adapter that returns is found within 10 s: this, 2 s of a try before, and its reset."""
 SWITCH_S = 0.0005
 """Our choice: a twentieth of what a message may be late."""
 
@@ -98,9 +102,11 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
 
 def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
     """The bus, and the questions on it where the owner allows them."""
+    scheme, _, name = bus.uri.partition(":")
+    if scheme == "elm":
+        return [_adapter(bus, parts.clock)]
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
-    scheme, _, name = bus.uri.partition(":")
     if scheme == "replay":
         file = LogFile(name)
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
@@ -128,6 +134,23 @@ def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
         raise ConfigError(f"bus {bus.uri!r}: filter = true, but no file of dbc describes a frame")
     filters(keys)  # more than the kernel takes are refused now, not in a task
     return keys
+
+
+def _adapter(bus: BusConfig, clock: Clock) -> Source:
+    """An ELM327 brings no frames, just answers."""
+    check_address(bus.uri)
+    if not bus.queries:
+        raise ConfigError(f"bus {bus.uri!r}: an adapter only asks; it needs queries = true")
+    if bus.dbc:
+        raise ConfigError(f"bus {bus.uri!r}: an adapter brings no frames that a dbc could describe")
+    requester = ElmRequester(bus.uri, clock)
+
+    def opened() -> ObdFeed:
+        requester.reopen()
+        requester.connect()
+        return ObdFeed(Poller(requester, clock))
+
+    return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
 
 
 def _questions(scheme: str, name: str, clock: Clock) -> Source:

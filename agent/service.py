@@ -1,7 +1,8 @@
 """Start, watch, open again with back-off, stop: the loops round the recorder.
 
 Each source has a task that reads it and, when it is lost, opens it again after a wait that
-doubles from 1 s to 60 s. A tick task runs every 100 ms on the monotonic clock. Stopping cancels
+doubles from 1 s to 60 s, or to what
+the source says. A tick task runs every 100 ms on the monotonic clock. Stopping cancels
 every task; each ends at its next await. Recordings end by themselves, and with the last of them
 the service ends.
 """
@@ -49,11 +50,15 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """uri: for people and for the log; open: makes the feed, and again after a loss."""
+    """uri: for people and for the log; open: makes the feed, and again after a loss.
+
+    longest_wait_s: between two tries to open it
+    """
 
     uri: str
     open: Callable[[], Feed]
     finite: bool = False
+    longest_wait_s: float = LONGEST_WAIT_S
 
 
 class Watchdog(Protocol):
@@ -146,7 +151,7 @@ class Service:
             wait_s = FIRST_WAIT_S if came else wait_s
             _log.warning("source lost", uri=source.uri, reason=reason, again_in_s=wait_s)
             await self._clock.sleep_until(self._clock.mono_ns() + int(wait_s * SECOND))
-            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+            wait_s = min(source.longest_wait_s, wait_s * 2)
 
     async def _read_once(self, source: Source, tried: asyncio.Event) -> tuple[bool, str]:
         """Read one opening to its end; whether anything came, and why it ended. Closes it."""

@@ -13,8 +13,7 @@ from agent.obd.dtc import codes
 from agent.obd.identification import vin_of
 from agent.obd.pids import CURRENT_DATA, PIDS, signal, supported
 from agent.obd.poll import Need, Plan
-from agent.obd.question import Answer, Question
-from agent.obd.request import ObdRequester
+from agent.obd.question import Answer, Question, Requester
 from agent.signals import Signal
 
 STORED_CODES: Final = Question(0x03)
@@ -57,9 +56,7 @@ class Poller:
     broken: answers that could not be understood; lost: readings nobody came for
     """
 
-    def __init__(
-        self, requester: ObdRequester, clock: Clock, needs: list[Need] | None = None
-    ) -> None:
+    def __init__(self, requester: Requester, clock: Clock, needs: list[Need] | None = None) -> None:
         self.broken = 0
         self.lost = 0
         self._requester = requester

@@ -1,6 +1,6 @@
 """A question of OBD-II and what can come back (SAE J1979, ISO 15031-5). No I/O."""
 
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -71,3 +71,13 @@ class Fragment(msgspec.Struct, frozen=True):
 
 
 Reply = Answer | Refusal | Fragment
+
+
+class Requester(Protocol):
+    """Who carries a question to the car; see `ObdRequester.ask`."""
+
+    def ask(self, service: int, pid: int | None = None, timeout_s: float = 0.2) -> list[Reply]: ...
+
+    def close(self) -> None: ...
+
+    def reopen(self) -> None: ...

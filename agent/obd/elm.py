@@ -1,0 +1,89 @@
+"""Questions of OBD-II through an ELM327 or STN adapter, with the doors of `ObdRequester`.
+
+What may leave is decided in `Dialogue._write` alone. All questions go to the functional address,
+which is the adapter's own choice after a reset, so no header is ever set.
+"""
+
+from collections import Counter
+from threading import Event, Lock
+
+from agent.clock import SECOND, Clock
+from agent.errors import SourceLostError
+from agent.obd.elmlink import Link, open_link
+from agent.obd.elmsession import Session
+from agent.obd.elmtalk import Dialogue
+from agent.obd.question import Question, Reply
+from agent.obd.request import READ_SERVICES
+
+
+class ElmRequester:
+    """For one thread, which `ask` blocks; `close` may come from another and ends a wait.
+
+    complaints: remarks of the adapter and what was not taken of its answers, by reason
+    """
+
+    def __init__(self, uri: str, clock: Clock) -> None:
+        """uri: as in `agent.obd.elmlink`."""
+        self.complaints: Counter[str] = Counter()
+        self._uri = uri
+        self._clock = clock
+        self._stopping = Event()
+        self._lock = Lock()
+        self._link: Link | None = None
+        self._session: Session | None = None
+
+    def connect(self) -> None:
+        """Open the line and set the adapter up, unless that is done. Takes at most 10 s.
+
+        Raises SourceLostError where there is no adapter.
+        """
+        with self._lock:
+            if self._session is None and not self._stopping.is_set():
+                self._session = self._opened()
+
+    def ask(self, service: int, pid: int | None = None, timeout_s: float = 0.2) -> list[Reply]:
+        """One reply for each ECU that gave any, in order of identifier; none at all is [].
+
+        timeout_s: what an ECU may need. It takes 0.8 s more at most, and 5 s in all while the
+        adapter looks for the bus.
+        `took_ns` of an answer that came along with an earlier one is below zero: half of it from
+        now is when it was measured.
+        Raises UsageError for a service that is not allowed, SourceLostError without an adapter.
+        """
+        question = Question(service, pid)
+        with self._lock:
+            if self._stopping.is_set():
+                return []
+            if self._session is None:
+                raise SourceLostError(f"{self._uri}: not connected")
+            try:
+                replies = self._session.ask(question, round(timeout_s * SECOND))
+            except SourceLostError as error:
+                self._end()
+                raise SourceLostError(f"{self._uri}: {error}") from error
+        return [replies[ecu] for ecu in sorted(replies)]
+
+    def close(self) -> None:
+        """Ends a question that is being waited for, and the session; later ones return nothing."""
+        self._stopping.set()
+        with self._lock:
+            self._end()
+
+    def reopen(self) -> None:
+        self._stopping.clear()
+
+    def _opened(self) -> Session:
+        link = open_link(self._uri)
+        dialogue = Dialogue(link, self._clock, READ_SERVICES, self._stopping)
+        try:
+            dialogue.begin()
+        except SourceLostError as error:
+            link.close()
+            raise SourceLostError(f"{self._uri}: {error}") from error
+        self._link = link
+        return Session(dialogue, self._clock, self.complaints)
+
+    def _end(self) -> None:
+        if self._session is not None and self._link is not None:
+            self._link.close()
+        self._session = self._link = None

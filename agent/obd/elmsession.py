@@ -1,0 +1,188 @@
+"""Questions and answers of one session with an adapter, from its reset to its loss."""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+import structlog
+
+from agent.clock import MS, SECOND, Clock
+from agent.obd.elmframes import Assembler, Frames
+from agent.obd.elmtalk import Dialogue, Said
+from agent.obd.elmtext import UNKNOWN_COMMAND, Printed, printed, searching
+from agent.obd.pids import CURRENT_DATA
+from agent.obd.question import (
+    NEGATIVE,
+    RESPONSE_PENDING,
+    Answer,
+    Fragment,
+    Question,
+    Refusal,
+    Reply,
+)
+from agent.obd.together import AHEAD_NS, Together
+
+LINE_NS: Final = 800 * MS
+"""For the way there and back: what a slow line and an adapter may add to an ECU's own time."""
+LONGEST_NS: Final = 5 * SECOND
+RELEARN_EVERY: Final = 47
+"""Questions between two that are asked without a hint, so that another ECU may be found; a prime,
+so that it is another PID each time."""
+MOST_LINES: Final = 15
+_NRC_PLACE: Final = 2
+
+Replies = dict[str, Reply]
+
+_log = structlog.get_logger()
+
+
+class _Round(msgspec.Struct):
+    """What one command brought.
+
+    answers: whole ones by ECU, not looked into yet; unknown: the adapter does not know the command
+    """
+
+    said: Said
+    answers: Frames
+    broken: Replies
+    unknown: bool
+
+
+class Session:
+    """complaints: counted here, by reason, and logged when one is new."""
+
+    def __init__(self, dialogue: Dialogue, clock: Clock, complaints: Counter[str]) -> None:
+        self._dialogue = dialogue
+        self._clock = clock
+        self._complaints = complaints
+        self._assembler = Assembler()
+        self._together = Together()
+        self._ahead: dict[int, tuple[int, Replies]] = {}
+        self._hintless: set[bool] = set()
+        self._suspect = False
+        self._questions = 0
+        self._limit_ns = self._end_ns = self._last_ns = 0
+
+    def ask(self, question: Question, timeout_ns: int) -> Replies:
+        """The last word of each ECU. Raises SourceLostError."""
+        now = self._clock.mono_ns()
+        self._limit_ns = min(timeout_ns + LINE_NS, LONGEST_NS)
+        self._end_ns = now + self._limit_ns
+        self._last_ns = now + LONGEST_NS
+        if question.service != CURRENT_DATA:
+            return self._alone(question)
+        pid = question.pid or 0
+        self._together.asked(pid, now)
+        return self._kept(pid, now) or self._learned(pid) or self._alone(question)
+
+    def _kept(self, pid: int, now_ns: int) -> Replies | None:
+        """What came along with an earlier question, unless it is too old."""
+        measured_ns, replies = self._ahead.pop(pid, (0, {}))
+        if not replies or now_ns - measured_ns > AHEAD_NS:
+            return None
+        age = 2 * (measured_ns - now_ns)
+        return {
+            ecu: Answer(ecu, reply.data, age)
+            for ecu, reply in replies.items()
+            if isinstance(reply, Answer)
+        }
+
+    def _learned(self, pid: int) -> Replies | None:
+        """Ask for what will be asked soon, too, and say how many frames are to come.
+
+        None when that is not known, or brought nothing.
+        """
+        self._suspect = False
+        self._questions += 1
+        pids = self._together.company(pid, self._clock.mono_ns())
+        lines = self._together.lines(pids) if self._questions % RELEARN_EVERY else None
+        if lines is None or lines > MOST_LINES:
+            return None
+        several = len(pids) > 1
+        hint = "" if several in self._hintless else f"{lines:X}"
+        found = self._round(bytes([CURRENT_DATA, *pids]).hex().upper() + hint)
+        values = None if found is None else self._taken_apart(pids, found)
+        if found is None or values is None or not values[pid]:
+            self._together.forget(pids)
+            if hint and found is not None and found.unknown:
+                self._hintless.add(several)
+            elif several:
+                self._suspect = found is None or not found.answers
+                self._complain("several PIDs not answered as one by one")
+            return None
+        middle = found.said.asked_ns + found.said.took_ns // 2
+        self._ahead |= {other: (middle, values[other]) for other in pids if other != pid}
+        return values[pid]
+
+    def _taken_apart(self, pids: list[int], found: _Round) -> dict[int, Replies] | None:
+        values: dict[int, Replies] = {pid: {} for pid in pids}
+        for ecu, message in found.answers:
+            split = self._together.split(pids, ecu, message)
+            if split is None:
+                return None
+            for pid, data in split.items():
+                values[pid][ecu] = Answer(ecu, data, found.said.took_ns)
+        return values
+
+    def _alone(self, question: Question) -> Replies:
+        """One question, as it is; once more where the adapter's way with padding is unknown."""
+        command = question.message().hex().upper()
+        found = self._round(command)
+        if found is not None and any(self._assembler.doubts(ecu) for ecu in found.broken):
+            found = self._round(command) or found
+        if found is None:
+            return {}
+        replies = dict(found.broken)
+        for ecu, message in found.answers:
+            reply = _reply(question, ecu, message, found.said.took_ns)
+            pending = isinstance(reply, Refusal) and reply.nrc == RESPONSE_PENDING
+            if reply is not None and not (pending and ecu in replies):
+                replies[ecu] = reply
+        if question.service == CURRENT_DATA and found.said.whole and not found.broken:
+            answers = [reply for reply in replies.values() if isinstance(reply, Answer)]
+            self._together.learn(question.pid or 0, {a.ecu: len(a.data) for a in answers})
+            if self._suspect and answers:
+                self._together.refused()
+        return replies
+
+    def _round(self, command: str) -> _Round | None:
+        """One command and its answers; None when there is no time left, or the adapter is deaf."""
+        now = self._clock.mono_ns()
+        if now >= self._end_ns:
+            return None
+        said = self._dialogue.exchange(command, self._end_ns - now, self._last_ns - now)
+        if said is None:
+            self._complain("no echo")
+            return None
+        if searching(said.octets):
+            now = self._clock.mono_ns()
+            self._end_ns = min(self._last_ns, now + self._limit_ns)
+        told = printed(said.octets)
+        self._note(told, said)
+        answers, reasons = self._assembler.messages(told.frames)
+        for reason in reasons.values():
+            self._complain(reason)
+        torn = dict.fromkeys(told.torn, "a line that is no whole frame")
+        broken: Replies = {ecu: Fragment(ecu, why) for ecu, why in (torn | reasons).items()}
+        return _Round(said, answers, broken, UNKNOWN_COMMAND in told.remarks)
+
+    def _note(self, told: Printed, said: Said) -> None:
+        for remark in told.remarks:
+            self._complain(remark)
+        if not said.whole:
+            self._complain("no prompt")
+
+    def _complain(self, reason: str) -> None:
+        if reason not in self._complaints:
+            _log.warning("adapter", says=reason)
+        self._complaints[reason] += 1
+
+
+def _reply(question: Question, ecu: str, message: bytes, took_ns: int) -> Reply | None:
+    """None for an answer to some other question."""
+    start = question.answer_start()
+    if message[:2] == bytes([NEGATIVE, question.service]) and len(message) > _NRC_PLACE:
+        return Refusal(ecu, message[_NRC_PLACE])
+    if message.startswith(start):
+        return Answer(ecu, message[len(start) :], took_ns)
+    return None

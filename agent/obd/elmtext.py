@@ -1,0 +1,107 @@
+"""What an ELM327 prints between a command and its prompt, as CAN frames and remarks. No I/O.
+
+Told to, it prints a frame as hexadecimal digits: identifier (3 digits, or 8), length (1 digit,
+where the adapter prints it) and data (ELM327 data sheet, AT H1, S0, D1). All else is a remark of
+its own, or broken. A line is a frame only if its length is right: one that lost digits is none.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+PROMPT: Final = b">"
+LONGEST_FRAME: Final = 8
+
+_ANSWERS: Final = re.compile(r"(7E[89A-F]|18DAF1[0-9A-F]{2})(.*)")  # ISO 15765-4, both widths
+_DIGITS: Final = re.compile(r"[0-9A-F]+")
+_PROGRESS: Final = re.compile(r"SEARCHING\.*|BUS INIT: ?\.*(?:OK)?(?!.*ERR)")
+_REMARKS: Final = (
+    "NO DATA",
+    "UNABLE TO CONNECT",
+    "BUS INIT",
+    "BUS BUSY",
+    "BUS ERROR",
+    "CAN ERROR",
+    "FB ERROR",
+    "BUFFER FULL",
+    "STOPPED",
+    "DATA ERROR",
+    "RX ERROR",
+    "LV RESET",
+    "LP ALERT",
+    "ACT ALERT",
+    "ELM327",
+)
+_FAULT: Final = re.compile(r"ERR\d\d")
+UNKNOWN_COMMAND: Final = "?"
+RESETS: Final = frozenset({"LV RESET", "LP ALERT", "ACT ALERT", "ERRxx", "ELM327"})
+"""After these the adapter has forgotten what it was told, or is about to sleep."""
+GARBAGE: Final = "garbage"
+TORN: Final = "torn line"
+
+
+class Printed(msgspec.Struct, frozen=True):
+    """
+    frames:  (answer identifier, its data of 1 to 8 bytes), in the order of the lines
+    torn:    answer identifiers of lines that are no whole frame
+    remarks: what the adapter said itself; "garbage" for a line that nothing explains
+    """
+
+    frames: list[tuple[str, bytes]]
+    torn: frozenset[str]
+    remarks: list[str]
+
+    def __repr__(self) -> str:
+        """Without the data, which may be a VIN."""
+        return f"Printed({len(self.frames)} frames, torn={set(self.torn)}, {self.remarks})"
+
+
+def printed(octets: bytes) -> Printed:
+    """octets: all that came after the command. Lines that do not end in CR or LF are broken off."""
+    frames: list[tuple[str, bytes]] = []
+    torn: set[str] = set()
+    remarks: list[str] = []
+    for line in _lines(octets):
+        answer = _ANSWERS.fullmatch(line.replace(" ", ""))
+        data = None if answer is None else _data(answer[2])
+        if answer is None:
+            remarks.append(_remark(line))
+        elif data is None:
+            torn.add(answer[1])
+            remarks.append(TORN)
+        else:
+            frames.append((answer[1], data))
+    return Printed(frames, frozenset(torn), remarks)
+
+
+def searching(octets: bytes) -> bool:
+    """Whether the adapter says that it looks for the bus, which may take it half a minute."""
+    return b"SEARCHING" in octets or b"BUS INIT" in octets
+
+
+def _lines(octets: bytes) -> list[str]:
+    """NUL is to be ignored (data sheet, "Talking to the ELM327"); any other byte breaks a line."""
+    text = octets.replace(b"\0", b"").replace(PROMPT, b"\r").decode("ascii", "replace")
+    lines = re.split(r"[\r\n]", text)
+    whole = [_PROGRESS.sub("", line).strip() for line in lines[:-1]]
+    return [line for line in whole if line]
+
+
+def _data(digits: str) -> bytes | None:
+    """An odd number of digits begins with the length; it must be that of the rest."""
+    if not _DIGITS.fullmatch(digits):
+        return None
+    if len(digits) % 2:
+        data = bytes.fromhex(digits[1:])
+        return data if len(data) == int(digits[0], 16) <= LONGEST_FRAME else None
+    data = bytes.fromhex(digits)
+    return data if len(data) <= LONGEST_FRAME else None
+
+
+def _remark(line: str) -> str:
+    if line == UNKNOWN_COMMAND:
+        return line
+    if _FAULT.fullmatch(line):
+        return "ERRxx"
+    return next((known for known in _REMARKS if known in line.upper()), GARBAGE)
