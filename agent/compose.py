@@ -27,11 +27,13 @@ from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
+from agent.obd.guard import Guard, Limits
 from agent.obd.logfile import LogFile
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
+from agent.obd.sentry import Sentry
 from agent.obd.vin import VinFinder
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
@@ -95,8 +97,8 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
     return (channel, Path(path)) if found and not Path(text).exists() else ("", Path(text))
 
 
-def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
-    """The bus, and the questions on it where the owner allows them."""
+def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
+    """The bus, and the questions on it where the owner allows them, within the guard's limits."""
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
     scheme, _, name = bus.uri.partition(":")
@@ -105,23 +107,24 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
         feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
         return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
-    sources = [
-        Source(
-            bus.uri,
-            lambda: BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder),
-        )
-    ]
+    sentry = None
+    sources = []
     if bus.queries:
-        sources.append(_questions(scheme, name, parts.clock))
-    return sources
+        sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
+        sources.append(_questions(scheme, name, parts.clock, sentry))
+
+    def listen() -> BusFeed:
+        return BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder, sentry)
+
+    return [Source(bus.uri, listen), *sources]
 
 
-def _questions(scheme: str, name: str, clock: Clock) -> Source:
+def _questions(scheme: str, name: str, clock: Clock, sentry: Sentry) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
     requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock)))
+    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, sentry=sentry), sentry))
 
 
 def position_source(uri: str, clock: Clock) -> Source:
@@ -166,7 +169,7 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
-    sources = [source for bus in config.bus for source in bus_sources(bus, parts)]
+    sources = [source for bus in config.bus for source in bus_sources(bus, parts, config.guard)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
     return service(parts, recorder(parts, size, codec(), details), sources, air)
