@@ -29,12 +29,14 @@ from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.elm import ElmRequester
 from agent.obd.elmlink import check_address
+from agent.obd.guard import Guard, Limits
 from agent.obd.logfile import LogFile
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.socketcan import filters
+from agent.obd.sentry import Sentry
 from agent.obd.vin import VinFinder
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
@@ -100,11 +102,11 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
     return (channel, Path(path)) if found and not Path(text).exists() else ("", Path(text))
 
 
-def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
-    """The bus, and the questions on it where the owner allows them."""
+def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
+    """The bus, and the questions on it where the owner allows them, within the guard's limits."""
     scheme, _, name = bus.uri.partition(":")
     if scheme == "elm":
-        return [_adapter(bus, parts.clock)]
+        return [_adapter(bus, parts.clock, limits)]
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
     if scheme == "replay":
@@ -113,16 +115,17 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
         return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
     only = _wanted(bus, name, decode) if bus.filter else None
-    quiet = not bus.queries
-    sources = [
-        Source(
-            bus.uri,
-            lambda: BusFeed(open_bus(bus.uri, listen_only=quiet, only=only), decode, finder),
-        )
-    ]
+    sentry = None
+    sources = []
     if bus.queries:
-        sources.append(_questions(scheme, name, parts.clock))
-    return sources
+        sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
+        sources.append(_questions(scheme, name, parts.clock, sentry))
+
+    def listen() -> BusFeed:
+        source = open_bus(bus.uri, listen_only=not bus.queries, only=only)
+        return BusFeed(source, decode, finder, sentry)
+
+    return [Source(bus.uri, listen), *sources]
 
 
 def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
@@ -136,7 +139,7 @@ def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
     return keys
 
 
-def _adapter(bus: BusConfig, clock: Clock) -> Source:
+def _adapter(bus: BusConfig, clock: Clock, limits: Limits) -> Source:
     """An ELM327 brings no frames, just answers."""
     check_address(bus.uri)
     if not bus.queries:
@@ -144,21 +147,22 @@ def _adapter(bus: BusConfig, clock: Clock) -> Source:
     if bus.dbc:
         raise ConfigError(f"bus {bus.uri!r}: an adapter brings no frames that a dbc could describe")
     requester = ElmRequester(bus.uri, clock)
+    sentry = Sentry(Guard(bus.uri, limits, clock.mono_ns()), clock)
 
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        return ObdFeed(Poller(requester, clock))
+        return ObdFeed(Poller(requester, clock, sentry=sentry))
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
 
 
-def _questions(scheme: str, name: str, clock: Clock) -> Source:
+def _questions(scheme: str, name: str, clock: Clock, sentry: Sentry) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
     requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock)))
+    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, sentry=sentry), sentry))
 
 
 def position_source(uri: str, clock: Clock) -> Source:
@@ -203,7 +207,7 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
-    sources = [source for bus in config.bus for source in bus_sources(bus, parts)]
+    sources = [source for bus in config.bus for source in bus_sources(bus, parts, config.guard)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
     return service(parts, recorder(parts, size, codec(), details), sources, air)

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from agent.bsm.message import VehicleDetails
 from agent.errors import ConfigError
+from agent.obd.guard import Limits
 from agent.privacy import Level
 
 MAX_BYTES: Final = 1 << 20
@@ -101,7 +102,10 @@ class KeysConfig(_Section, frozen=True, kw_only=True):
 
 
 class Config(_Section, frozen=True, kw_only=True):
-    """state: the directory for the log, the keys and nothing else."""
+    """
+    state: the directory for the log, the keys and nothing else
+    guard: when a parked car is asked, on each bus with queries
+    """
 
     state: Annotated[str, Meta(min_length=1)] = "/var/lib/amo-agent"
     bus: Annotated[tuple[BusConfig, ...], Meta(min_length=1)]
@@ -110,6 +114,7 @@ class Config(_Section, frozen=True, kw_only=True):
     vehicle: VehicleConfig | None = None
     upload: UploadConfig | None = None
     keys: KeysConfig = KeysConfig()
+    guard: Limits = Limits()
 
 
 def load_config(path: Path) -> Config:

@@ -497,6 +497,23 @@ class RangeReleased(Event, frozen=True, array_like=True):
     hold: int
 
 
+class AskingChanged(Event, frozen=True, array_like=True):
+    """The sleep guard of a bus asks the car from now on, or leaves it alone.
+
+    state:     "on" and "off" (of the engine: asked), "paused" and "asleep" (not asked)
+    voltage_v: of the supply, filtered; None where the car gives none
+    left_wh:   what asking may still cost while the engine is off
+    """
+
+    kind: ClassVar[str] = "asking-changed/1"
+    level: ClassVar[Level] = Level.LV3
+    origin: str
+    state: str
+    reason: str
+    voltage_v: float | None
+    left_wh: float
+
+
 class CapturedFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A frame as it was on the bus, in the words of linux/can.h.
 

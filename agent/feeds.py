@@ -14,9 +14,11 @@ from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, Counts, FrameSource
 from agent.obd.poller import ObdReading, Poller
+from agent.obd.sentry import Sentry
 from agent.obd.vin import VinFinder
 from agent.position import PositionSource
 from agent.record import Recorder
+from agent.signals import Signal
 
 _log = structlog.get_logger()
 
@@ -26,10 +28,20 @@ Delivery = Callable[[Recorder], None]
 class BusFeed:
     """Frames of one bus, decoded; a VIN that passes by unasked; what became of each frame."""
 
-    def __init__(self, source: FrameSource, decoder: Decoder, finder: VinFinder) -> None:
+    sentry: the sleep guard of a bus on which questions are asked
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        decoder: Decoder,
+        finder: VinFinder,
+        sentry: Sentry | None = None,
+    ) -> None:
         self._source = source
         self._decoder = decoder
         self._finder = finder
+        self._sentry = sentry
         self._lost = Counter[str]()
         self._told = Counter[str]()
 
@@ -55,7 +67,10 @@ class BusFeed:
 
     def _deliver(self, frames: list[CanFrame], recorder: Recorder) -> None:
         before = decoded(self._decoder)
-        deliver_frames(frames, self._decoder, self._finder, recorder)
+        signals = deliver_frames(frames, self._decoder, self._finder, recorder)
+        if self._sentry is not None:
+            self._sentry.frames(frames)
+            self._sentry.signals(signals)
         recorder.counted(self._source.uri, decoded(self._decoder) - before)
         self._tell(recorder)
 
@@ -94,11 +109,12 @@ class PositionFeed:
 
 
 class ObdFeed:
-    """Answers of the car's ECUs to what the poller asks."""
+    """Answers of the car's ECUs to what the poller asks, while the sleep guard lets it."""
 
-    def __init__(self, poller: Poller) -> None:
+    def __init__(self, poller: Poller, sentry: Sentry | None = None) -> None:
         self.taken = 0
         self._poller = poller
+        self._sentry = sentry
         self._lost = 0
 
     @property
@@ -116,6 +132,12 @@ class ObdFeed:
     def _deliver(self, reading: ObdReading, recorder: Recorder) -> None:
         if reading.signals:
             recorder.signals(reading.signals)
+            if self._sentry is not None:
+                self._sentry.signals(reading.signals)
+        if reading.asking is not None:
+            change = reading.asking
+            _log.info("asking the car", bus=change.origin, state=change.state, reason=change.reason)
+            recorder.asking(change)
         if reading.dtcs is not None:
             recorder.codes(reading.dtcs)
         if reading.vin is not None:
@@ -127,11 +149,13 @@ class ObdFeed:
 
 def deliver_frames(
     frames: list[CanFrame], decoder: Decoder, finder: VinFinder, recorder: Recorder
-) -> None:
-    """One batch of frames, of a live bus or of a recording."""
+) -> list[Signal]:
+    """One batch of frames, of a live bus or of a recording; the signals that were in it."""
     for vin in finder.feed(frames):
         recorder.vin(vin, frames[0].channel)
-    recorder.signals(decoder.decode(frames))
+    signals = decoder.decode(frames)
+    recorder.signals(signals)
+    return signals
 
 
 def decoded(decoder: Decoder) -> Counter[str]:

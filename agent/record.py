@@ -19,6 +19,7 @@ from agent.bsm.truth import Truth
 from agent.clock import Clock
 from agent.errors import DiskFullError, MalformedInputError
 from agent.events import (
+    AskingChanged,
     BsmHeard,
     BsmMade,
     BusChanged,
@@ -203,6 +204,10 @@ class Recorder:
                 self._journal.write(DtcSet(code, ecu))
             for code in sorted(before - now):
                 self._journal.write(DtcCleared(code, ecu))
+
+    def asking(self, change: AskingChanged) -> None:
+        """The sleep guard asks the car from now on, or leaves it alone."""
+        self._journal.write(change)
 
     def lost(self, what: str, count: int, reason: str) -> None:
         """Something arrived and was not recorded: that is recorded."""

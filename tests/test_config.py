@@ -7,6 +7,7 @@ import pytest
 from agent.bsm.message import VehicleDetails
 from agent.config import host_and_port, load_config
 from agent.errors import ConfigError
+from agent.obd.guard import Limits
 
 GOOD = """
 state = "/tmp/state"
@@ -122,6 +123,19 @@ def test_a_pin_in_the_configuration_is_refused_and_not_shown(tmp_path: Path) -> 
 def test_the_example_in_the_repository_loads() -> None:
     example = Path(__file__).parent.parent / "systemd" / "agent.toml"
     assert load_config(example).bus[0].queries is False
+    assert load_config(example).guard == Limits()
+
+
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [("off_after_s = 1", ">= 10"), ("draw_w = 0.0", "> 0.0"), ("lowest_v = 99.0", "<= 60")],
+)
+def test_a_limit_of_the_sleep_guard_out_of_reason_is_refused(
+    tmp_path: Path, line: str, limit: str
+) -> None:
+    message = refused(tmp_path, GOOD + f"[guard]\n{line}\n")
+    assert f"guard.{line}" in message
+    assert limit in message
 
 
 def test_what_is_known_of_a_car_goes_into_its_messages(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import msgspec
 
 from agent.clock import SECOND, Clock
 from agent.errors import AgentError, MalformedInputError
+from agent.events import AskingChanged
 from agent.obd.dtc import codes
 from agent.obd.identification import vin_of
 from agent.obd.pids import CURRENT_DATA, PIDS, signal, supported
 from agent.obd.poll import Need, Plan
 from agent.obd.question import Answer, Question, Requester
+from agent.obd.sentry import Sentry
 from agent.signals import Signal
 
 STORED_CODES: Final = Question(0x03)
@@ -28,7 +30,7 @@ MOST_WAITING: Final = 1000
 
 
 class ObdReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one question brought.
+    """What one question brought, or the sleep guard.
 
     dtcs: by ECU, the codes that are stored in it now; an ECU that did not answer is not in it
     """
@@ -36,6 +38,7 @@ class ObdReading(msgspec.Struct, frozen=True, kw_only=True):
     signals: list[Signal] = []
     dtcs: dict[str, frozenset[str]] | None = None
     vin: str | None = None
+    asking: AskingChanged | None = None
 
     def __repr__(self) -> str:
         """Without the VIN."""
@@ -54,14 +57,22 @@ def usual_needs() -> list[Need]:
 class Poller:
     """
     broken: answers that could not be understood; lost: readings nobody came for
+    sentry: the sleep guard; without one the car is always asked
     """
 
-    def __init__(self, requester: Requester, clock: Clock, needs: list[Need] | None = None) -> None:
+    def __init__(
+        self,
+        requester: Requester,
+        clock: Clock,
+        needs: list[Need] | None = None,
+        sentry: Sentry | None = None,
+    ) -> None:
         self.broken = 0
         self.lost = 0
         self._requester = requester
         self._clock = clock
         self._needs = usual_needs() if needs is None else needs
+        self._sentry = sentry
         self._stopping = Event()
 
     async def readings(self) -> AsyncGenerator[ObdReading, None]:
@@ -102,8 +113,10 @@ class Poller:
         plan = Plan(self._needs, self._clock.mono_ns())
         try:
             while not self._stopping.is_set():
-                now = self._clock.mono_ns()
-                question = plan.next(now)
+                question = plan.next(now := self._clock.mono_ns())
+                if not self._may_ask(hand_over):
+                    self._stopping.wait(LONGEST_WAIT_S)
+                    continue
                 if question is None:
                     self._stopping.wait(min((plan.wake_ns() - now) / SECOND, LONGEST_WAIT_S))
                     continue
@@ -113,6 +126,15 @@ class Poller:
         except AgentError as error:
             if not self._stopping.is_set():
                 hand_over(error)
+
+    def _may_ask(self, hand_over: Callable[[ObdReading | AgentError], None]) -> bool:
+        """What the sleep guard says; asked in every turn, since it goes by the time."""
+        if self._sentry is None:
+            return True
+        asking, change = self._sentry.look()
+        if change is not None:
+            hand_over(ObdReading(asking=change))
+        return asking
 
     def _turn(self, plan: Plan, question: Question) -> ObdReading | None:
         """Ask, and tell the plan what came of it."""
