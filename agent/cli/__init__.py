@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "the service",
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
+    "obd": "decode recorded answers of ECUs",
     "log": "show, verify and erase the event log",
     "key": "make and try a device key in a token or a TPM",
     "report": "a drive as a web page",
