@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "the service",
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
+    "obd": "decode recorded answers of ECUs",
     "log": "show, verify and erase the event log",
     "owner": "name, contact, age, sex and data use, sealed in the log",
     "key": "make and try a device key in a token or a TPM",

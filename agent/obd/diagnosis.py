@@ -1,8 +1,8 @@
 """What the simulated car's ECU answers to a diagnostic request: bytes in, bytes out, no I/O.
 
-Services 01, 03, 07 and 09 of SAE J1979. It is asked to clear nothing and to change nothing, and
-has no service for it. What it cannot answer it passes over when everybody was asked, and refuses
-when it alone was asked (ISO 14229-1, 7.5).
+Services 01, 02, 03, 07, 09 and 0A of SAE J1979, 19 and 22 of ISO 14229-1. It is asked to clear
+nothing and to change nothing, and has no service for it. What it cannot answer it passes over
+when everybody was asked, and refuses when it alone was asked (ISO 14229-1, 7.5).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,9 +17,18 @@ SUB_FUNCTION_NOT_SUPPORTED: Final = 0x12
 WRONG_LENGTH: Final = 0x13
 OUT_OF_RANGE: Final = 0x31
 
+VIN_DATA: Final = 0xF190  # ISO 14229-1, table C.1
+BY_STATUS: Final = 0x02  # report of service 19: codes of a status
+CONFIRMED: Final = 0x08  # its bits: ISO 14229-1, table D.2
+PENDING: Final = 0x04
+FAILURE_TYPE: Final = 0x00  # SAE J2012-DA: none named
+FREEZE_FRAME: Final = 0x02
+CAUSE: Final = 0x02
+"""PID of the code that made an ECU keep a freeze frame."""
 FAULT: Final = "P0A80"  # SAE J2012: replace the hybrid or electric vehicle's battery pack
 PENDING_FROM_S: Final = 16.0
 CONFIRMED_FROM_S: Final = 18.0
+MONITORED_FROM_S: Final = 12.0
 ELECTRIC: Final = 8  # SAE J1979, PID 51
 OBD_COMPLIANCE: Final = 1
 STRONGEST_TORQUE_NM: Final = 395.0
@@ -54,9 +63,10 @@ def _temperature(kelvin: float) -> bytes:
 
 
 def _status(s: CarState) -> bytes:
-    """Lamp and number of codes; this drive has no readiness monitors."""
+    """Lamp and number of codes; one monitor, of components, which is through after a while."""
     count = len(stored(s))
-    return bytes([0x80 * bool(count) | count, 0, 0, 0])
+    running = s.t_s < MONITORED_FROM_S
+    return bytes([0x80 * bool(count) | count, 0x40 * running | 0x04, 0, 0])
 
 
 PIDS: Final[Mapping[int, Callable[[CarState], bytes]]] = {
@@ -88,24 +98,36 @@ def bitmap(first: int, supported: frozenset[int]) -> bytes:
 class Diagnosis:
     """answer(request, functional) for one ECU; state: asked anew for each request."""
 
-    def __init__(self, state: Callable[[], CarState], vin: str) -> None:
+    def __init__(
+        self,
+        state: Callable[[], CarState],
+        vin: str,
+        data: Mapping[int, bytes] | None = None,
+    ) -> None:
         self._state = state
+        self._frozen: CarState | None = None
+        self._data = {VIN_DATA: vin.encode("ascii")} if data is None else data
         self._infos = {
             0x02: b"\x01" + vin.encode("ascii"),
             0x04: b"\x01" + CALIBRATION_ID,
             0x0A: b"\x01" + ECU_NAME,
         }
         self._services: dict[int, Callable[[bytes], bytes | int]] = {
-            0x01: self._current,
+            0x01: lambda asked: self._current(asked, self._state()),
+            FREEZE_FRAME: self._freeze_frame,
             0x03: lambda asked: self._codes(asked, stored),
             0x07: lambda asked: self._codes(asked, pending),
             0x09: self._information,
+            0x0A: lambda asked: self._codes(asked, stored),
+            0x19: self._codes_by_status,
+            0x22: self._data_by_identifier,
         }
 
     def answer(self, request: bytes, *, functional: bool) -> bytes | None:
         """functional: whether everybody was asked; None where silence is the answer."""
         if not request:
             return None
+        self._keep_freeze_frame()
         service = request[0]
         serve = self._services.get(service)
         found = SERVICE_NOT_SUPPORTED if serve is None else serve(request[1:])
@@ -113,10 +135,10 @@ class Diagnosis:
             return bytes([service | POSITIVE]) + found
         return None if functional else bytes([NEGATIVE, service, found])
 
-    def _current(self, asked: bytes) -> bytes | int:
+    def _current(self, asked: bytes, state: CarState) -> bytes | int:
         if not 1 <= len(asked) <= MOST_PIDS:
             return WRONG_LENGTH
-        state, supported = self._state(), frozenset(PIDS)
+        supported = frozenset(PIDS)
         found = b""
         for pid in asked:
             if pid in PIDS:
@@ -124,6 +146,43 @@ class Diagnosis:
             elif pid in RANGES and (pid == 0 or pid < max(supported)):
                 found += bytes([pid]) + bitmap(pid, supported)
         return found or SUB_FUNCTION_NOT_SUPPORTED
+
+    def _keep_freeze_frame(self) -> None:
+        """Of the first code that is stored."""
+        if self._frozen is None and stored(state := self._state()):
+            self._frozen = state
+
+    def _freeze_frame(self, asked: bytes) -> bytes | int:
+        """One PID and the number of the frame, which is 0; the code that caused it is PID 02."""
+        if len(asked) != 2:  # noqa: PLR2004  as said
+            return WRONG_LENGTH
+        if asked[1]:
+            return OUT_OF_RANGE
+        if asked[0] == CAUSE:
+            return asked + (code_bytes(FAULT) if self._frozen else b"\0\0")
+        found = OUT_OF_RANGE if self._frozen is None else self._current(asked[:1], self._frozen)
+        return found if isinstance(found, int) else found[:1] + asked[1:] + found[1:]
+
+    def _codes_by_status(self, asked: bytes) -> bytes | int:
+        if len(asked) != 2:  # noqa: PLR2004  the report, and a mask of status bits
+            return WRONG_LENGTH
+        if asked[0] != BY_STATUS:
+            return SUB_FUNCTION_NOT_SUPPORTED
+        state = self._state()
+        codes = [(code, CONFIRMED) for code in stored(state)]
+        codes += [(code, PENDING) for code in pending(state)]
+        found = [
+            code_bytes(code) + bytes([FAILURE_TYPE, bits])
+            for code, bits in codes
+            if bits & asked[1]
+        ]
+        return bytes([BY_STATUS, CONFIRMED | PENDING]) + b"".join(found)
+
+    def _data_by_identifier(self, asked: bytes) -> bytes | int:
+        if len(asked) != 2:  # noqa: PLR2004  one identifier
+            return WRONG_LENGTH
+        found = self._data.get(int.from_bytes(asked, "big"))
+        return OUT_OF_RANGE if found is None else asked + found
 
     def _codes(self, asked: bytes, which: Callable[[CarState], list[str]]) -> bytes | int:
         if asked:

@@ -1,48 +1,63 @@
-"""A question of OBD-II and what can come back (SAE J1979, ISO 15031-5). No I/O."""
+"""A question of OBD-II or UDS and what can come back (SAE J1979, ISO 14229-1). No I/O."""
 
 from typing import Final, Protocol
 
 import msgspec
 
 from agent.errors import UsageError
+from agent.obd.address import Address
 
-WITH_PID: Final = frozenset({0x01, 0x02, 0x09})
+WITH_PID: Final = frozenset({0x01, 0x02, 0x09, 0x19, 0x22})
 POSITIVE: Final = 0x40
 NEGATIVE: Final = 0x7F
 RESPONSE_PENDING: Final = 0x78
 FREEZE_FRAME: Final = 0x02
+READ_DTCS: Final = 0x19
+READ_DATA: Final = 0x22
+CONFIRMED: Final = 0x08
+"""Bit of a UDS code's status that we ask for (ISO 14229-1, table D.2)."""
 LAST_SERVICE: Final = 0x3F
 LAST_PID: Final = 0xFF
+LAST_IDENTIFIER: Final = 0xFFFF
 
 
 class Question(msgspec.Struct, frozen=True):
-    """pid: None for services that have none. Raises UsageError when the two do not fit."""
+    """
+    pid: None for services that have none; of service 22 the data identifier, of 19 the report
+    at:  whom it goes to; None is everybody
+
+    Raises UsageError when service and PID do not fit.
+    """
 
     service: int
     pid: int | None = None
+    at: Address | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.service <= LAST_SERVICE or not 0 <= (self.pid or 0) <= LAST_PID:
-            raise UsageError(f"service {self.service}, PID {self.pid}; at most 63 and 255")
+        most = LAST_IDENTIFIER if self.service == READ_DATA else LAST_PID
+        if not 0 <= self.service <= LAST_SERVICE or not 0 <= (self.pid or 0) <= most:
+            raise UsageError(f"service {self.service}, PID {self.pid}; at most 63 and {most}")
         if self.service in WITH_PID and self.pid is None:
             raise UsageError(f"service {self.service:02X} needs a PID")
         if self.service not in WITH_PID and self.pid is not None:
             raise UsageError(f"service {self.service:02X} has no PID, {self.pid:02X} was given")
 
     def message(self) -> bytes:
-        frame_number = b"\0" if self.service == FREEZE_FRAME else b""
-        return self._named(self.service) + frame_number
+        behind = {FREEZE_FRAME: b"\0", READ_DTCS: bytes([CONFIRMED])}  # frame 0; which codes
+        return self._named(self.service) + behind.get(self.service, b"")
 
     def answer_start(self) -> bytes:
         return self._named(self.service | POSITIVE)
 
     def _named(self, first: int) -> bytes:
-        return bytes([first]) if self.pid is None else bytes([first, self.pid])
+        if self.pid is None:
+            return bytes([first])
+        return bytes([first]) + self.pid.to_bytes(2 if self.service == READ_DATA else 1, "big")
 
 
 class Answer(msgspec.Struct, frozen=True):
     """
-    ecu:     its answer identifier, "7E8"
+    ecu:     its answer identifier, "7E8" or "18DAF110"
     data:    what follows service and PID in the answer
     took_ns: from the question to the last frame of the answer
     """

@@ -11,6 +11,8 @@ from typing import Final
 
 import isotp
 
+from agent.obd.frame import BASE_ID_MAX
+
 PADDING: Final = 0x00
 LONGEST: Final = 4095
 """Bytes in one message on classic CAN."""
@@ -33,7 +35,7 @@ class Transport:
         self._logic = isotp.TransportLayerLogic(
             rxfn=self._next,
             txfn=lambda message: send(message.arbitration_id, bytes(message.data)),
-            address=isotp.Address(isotp.AddressingMode.Normal_11bits, txid=tx_id, rxid=rx_id),
+            address=isotp.Address(_mode(rx_id), txid=tx_id, rxid=rx_id),
             error_handler=self._complain,
             params={
                 "tx_padding": PADDING,
@@ -56,7 +58,9 @@ class Transport:
 
     def take(self, data: bytes) -> bytes | None:
         """Hand in a frame; the message that it completes, if it does."""
-        self._inbox.append(isotp.CanMessage(arbitration_id=self._rx_id, data=data))
+        extended = self._rx_id > BASE_ID_MAX
+        frame = isotp.CanMessage(arbitration_id=self._rx_id, data=data, extended_id=extended)
+        self._inbox.append(frame)
         self.tick()
         message = self._logic.recv()
         return None if message is None else bytes(message)
@@ -75,3 +79,9 @@ class Transport:
 
     def _complain(self, error: Exception) -> None:
         self.complaint = str(error)
+
+
+def _mode(can_id: int) -> isotp.AddressingMode:
+    if can_id > BASE_ID_MAX:
+        return isotp.AddressingMode.Normal_29bits
+    return isotp.AddressingMode.Normal_11bits

@@ -55,8 +55,46 @@ def test_fault_is_pending_first_and_stored_then() -> None:
 
 
 def test_lamp_lights_with_the_stored_fault() -> None:
-    assert ask("0101") == "410100000000"
-    assert ask("0101", state=LATE) == "410181000000"
+    assert ask("0101") == "410100040000"
+    assert ask("0101", state=LATE) == "410181040000"
+
+
+def test_monitor_of_components_is_through_after_a_while() -> None:
+    assert ask("0101", state=ROUTE.at(5.0)) == "410100440000"
+
+
+def test_uds_names_the_codes_of_a_status() -> None:
+    assert [ask("190208", state=s) for s in (EARLY, WARNED, LATE)] == [
+        "59020c",
+        "59020c",
+        "59020c0a800008",
+    ]
+    assert ask("190204", state=WARNED) == "59020c0a800004"
+
+
+def test_permanent_code_is_the_stored_one() -> None:
+    assert [ask("0A", state=s) for s in (EARLY, LATE)] == ["4a00", "4a010a80"]
+
+
+def test_freeze_frame_is_the_car_when_the_code_was_stored() -> None:
+    now = [EARLY]
+    diagnosis = Diagnosis(lambda: now[0], VIN)
+
+    def asked(request: str) -> str:
+        answer = diagnosis.answer(bytes.fromhex(request), functional=False)
+        return "" if answer is None else answer.hex()
+
+    assert asked("020200") == "4202000000"
+    assert asked("020D00") == "7f0231"
+    for now[0] in (LATE, ROUTE.at(25.0)):
+        assert asked("020200") == "4202000a80"
+        assert asked("020D00") == f"420d00{round(LATE.speed_mps * 3.6):02x}"
+        assert asked("020D01") == "7f0231"
+
+
+def test_data_are_answered_by_identifier() -> None:
+    assert ask("22F190") == "62f190" + VIN.encode().hex()
+    assert ask("220101") == "7f2231"
 
 
 def test_vin_and_name_are_given_by_service_09() -> None:
@@ -77,6 +115,10 @@ def test_vin_and_name_are_given_by_service_09() -> None:
         ("01", "7f0113"),
         ("0300", "7f0313"),
         ("0901 02", "7f0913"),
+        ("020D", "7f0213"),
+        ("1902", "7f1913"),
+        ("190A08", "7f1912"),
+        ("22F1", "7f2213"),
     ],
 )
 def test_what_it_cannot_do_is_refused_when_it_alone_was_asked(request_: str, refusal: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.clock import MS, SystemClock
 from agent.errors import SourceLostError, UsageError
+from agent.obd.address import one_ecu
 from agent.obd.ecu import Ecu
 from agent.obd.question import Answer, Fragment, Question, Refusal
 from agent.obd.request import ObdRequester
@@ -89,17 +90,74 @@ def took_ms(action: Callable[[], object]) -> float:
 
 
 def test_question_is_one_padded_frame_to_everybody(
-    requester: ObdRequester, listener: can.BusABC
+    channel: str, requester: ObdRequester, listener: can.BusABC
 ) -> None:
-    requester.ask(0x01, 0x0D, timeout_s=0.01)
+    with car(channel, answering((0x7E8, "03 41 0D 32"))):
+        requester.ask(0x01, 0x0D, timeout_s=0.05)
     frame = listener.recv(0)
     assert frame is not None
     assert (frame.arbitration_id, bytes(frame.data).hex()) == (0x7DF, "02010d0000000000")
-    assert listener.recv(0) is None
+    assert [frame.arbitration_id for frame in iter(lambda: listener.recv(0), None)] == [0x7E8]
 
 
 def test_freeze_frame_question_names_its_frame() -> None:
     assert Question(0x02, 0x0D).message() == b"\x02\x0d\x00"
+
+
+def test_uds_questions_name_their_identifier_and_the_codes_they_want() -> None:
+    assert Question(0x22, 0x0101).message() == b"\x22\x01\x01"
+    assert Question(0x22, 0x0101).answer_start() == b"\x62\x01\x01"
+    assert Question(0x19, 0x02).message() == b"\x19\x02\x08"  # confirmed ones
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_car_is_asked_with_the_identifiers_it_answers_to(
+    requester: ObdRequester, listener: can.BusABC, *, extended: bool
+) -> None:
+    """With 29-bit ones where 11-bit ones bring nothing, and from then on with those alone."""
+    with Ecu(listener, lambda: STATE, vin=VIN, extended=extended):
+        [(ecu, data)] = short(requester.ask(0x09, 0x02, timeout_s=0.1))
+        assert (ecu, data) == ("18DAF110" if extended else "7E8", b"\x01" + VIN.encode())
+        begun = took_ms(lambda: requester.ask(0x09, 0x02, timeout_s=0.1))
+    assert begun < 100
+
+
+def test_one_ecu_is_asked_alone_where_that_was_allowed(channel: str, listener: can.BusABC) -> None:
+    ecu = one_ecu("7E1", "7E9")
+    requester = ObdRequester(channel, "virtual", CLOCK, ecus=[ecu])
+    with (
+        can.Bus(channel, "virtual", ignore_config=True) as bus,
+        Ecu(bus, lambda: STATE, vin=OTHER_VIN, number=1),
+        Ecu(listener, lambda: STATE, vin=VIN),
+    ):
+        replies = short(requester.ask(0x22, 0xF190, timeout_s=0.1, at=ecu))
+        assert replies == [("7E9", OTHER_VIN.encode())]
+        with pytest.raises(UsageError, match="is no question"):
+            requester.ask(0x22, 0xF190, at=one_ecu("7E0"))
+
+
+@pytest.mark.parametrize(
+    ("hdr", "rax", "ids"),
+    [
+        ("7E4", "7EC", (0x7E4, 0x7EC)),
+        ("7C4", None, (0x7C4, 0x7CC)),
+        ("DA10", "10", (0x18DA10F1, 0x18DAF110)),
+        ("DA0E", None, (0x18DA0EF1, 0x18DAF10E)),
+    ],
+)
+def test_addresses_of_a_signal_set_are_identifiers(
+    hdr: str, rax: str | None, ids: tuple[int, int]
+) -> None:
+    address = one_ecu(hdr, rax)
+    assert (address.request, address.answer) == ids
+    assert address.hears(ids[1], extended=address.extended)
+    assert not address.hears(ids[1] + 1, extended=address.extended)
+
+
+@pytest.mark.parametrize("pair", [("7DF", None), ("123", None), ("DB33", None), ("DA10", "11")])
+def test_what_is_no_address_of_diagnostics_is_refused(pair: tuple[str, str | None]) -> None:
+    with pytest.raises(UsageError, match="neither 700 to 7FF"):
+        one_ecu(*pair)
 
 
 @pytest.mark.parametrize("service", [0x04, 0x08, 0x10, 0x11, 0x14, 0x27, 0x2E, 0x2F, 0x31, 0x34])
@@ -128,6 +186,9 @@ def test_only_questions_and_flow_control_pass_the_way_out(
         (0x7DF, "10 14 2E F1 90 00 00 00"),  # a first frame
         (0x7DF, "30 00 00"),
         (0x123, "30 00 00"),
+        (0x18DA10F1, "03 22 F1 90"),
+        (0x18DB33F1, "10 14 2E F1 90 00 00 00"),
+        (0x18DB33F1, "02 10 03"),
         (0x7E8, "03 41 0D 32"),
     ):
         with pytest.raises(UsageError):

@@ -1,0 +1,70 @@
+"""One value in an answer, as a signal set describes it (the key `fmt`).
+
+`len` bits from bit `bix` on, counted from the left, in the order of the wire (`blsb`: bytes
+reversed; `sign`: two's complement), then x * mul / div + add, kept within `min` and `max`. `map`
+has words for the number instead.
+"""
+
+from math import isfinite
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Value = float | str
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    value: str
+
+
+class Format(msgspec.Struct, frozen=True):
+    """
+    min:     0 where the file has none
+    nullmin: a value as low as this is no reading; nullmax: one as high
+    """
+
+    len: Annotated[int, Meta(ge=1, le=64)]
+    bix: Annotated[int, Meta(ge=0, lt=8 * 4095)] = 0
+    blsb: bool = False
+    sign: bool = False
+    mul: float = 1.0
+    div: float = 1.0
+    add: float = 0.0
+    min: float = 0.0
+    max: float | None = None
+    nullmin: float | None = None
+    nullmax: float | None = None
+    map: dict[str, Meaning] | None = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a scale that gives no number."""
+        if self.div == 0 or not isfinite(2.0**64 * self.mul / self.div + self.add):
+            raise ValueError(f"mul {self.mul}, div {self.div}, add {self.add} give no number")
+
+    def decode(self, data: bytes) -> Value | None:
+        """data: what follows service and PID. None where it ends before, or is no reading."""
+        raw = self._raw(data)
+        if raw is None:
+            return None
+        if self.map is not None:
+            meaning = self.map.get(str(raw))
+            return None if meaning is None else meaning.value
+        value = max(raw * self.mul / self.div + self.add, self.min)
+        value = value if self.max is None else min(value, self.max)
+        return None if self._null(value) else value
+
+    def _raw(self, data: bytes) -> int | None:
+        behind = 8 * len(data) - self.bix - self.len
+        if behind < 0:
+            return None
+        bits = int.from_bytes(data, "big") >> behind & ((1 << self.len) - 1)
+        if self.blsb:
+            bits = int.from_bytes(bits.to_bytes((self.len + 7) // 8, "big"), "little")
+        top = self.sign << (self.len - 1)
+        return (bits ^ top) - top
+
+    def _null(self, value: float) -> bool:
+        low = self.nullmin is not None and value <= self.nullmin
+        return low or (self.nullmax is not None and value >= self.nullmax)
