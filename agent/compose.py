@@ -152,7 +152,7 @@ def _adapter(bus: BusConfig, clock: Clock, limits: Limits) -> Source:
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        return ObdFeed(Poller(requester, clock, sentry=sentry))
+        return ObdFeed(Poller(requester, clock, sentry=sentry), sentry)
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
 
