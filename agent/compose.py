@@ -35,8 +35,8 @@ from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
-from agent.obd.socketcan import filters
 from agent.obd.sentry import Sentry
+from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
 from agent.record import Recorder
 from agent.retain import Retainer, Storage

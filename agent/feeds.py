@@ -26,7 +26,7 @@ Delivery = Callable[[Recorder], None]
 
 
 class BusFeed:
-    """Frames of one bus, decoded; a VIN that passes by unasked; what became of each frame."""
+    """Frames of one bus, decoded; a VIN that passes by unasked; what became of each frame.
 
     sentry: the sleep guard of a bus on which questions are asked
     """

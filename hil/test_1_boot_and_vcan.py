@@ -146,7 +146,7 @@ def own_log() -> bytes:
 
 
 def aside_log() -> bytes:
-    """Described and other frames in turns, a controller that goes off and comes back, an FD frame."""
+    """Described and other frames in turns, a controller that goes off and back, an FD frame."""
     plain, *_ = own_log().decode().splitlines()
     key = plain.partition("#")[0].split()[-1]
     lines = [
