@@ -165,6 +165,8 @@ class Recorder:
         self._tick.add(batch)
         for signal in batch:
             self._state.update(signal)
+            if signal.name in self._state.doubted:
+                continue
             braked = self._braking.update(signal)
             if braked is not None:
                 self._journal.write(braked, t_ns=braked.t_ns)
@@ -220,6 +222,7 @@ class Recorder:
         for doubt in self._truth.look(self._state, due_ns):
             self.doubts.append(doubt)
             self._journal.write(doubt, t_ns=due_ns)
+        self._state.doubted = self._truth.doubted
         message = self._converter.make(due_ns, mono_ns, self._braking.flags_at(due_ns))
         if isinstance(message, Silence):
             return None
