@@ -117,3 +117,5 @@ def deliver_frames(
     for vin in finder.feed(frames):
         recorder.vin(vin, frames[0].channel)
     recorder.signals(decoder.decode(frames))
+    for event in decoder.news():
+        recorder.tell(event)

@@ -207,6 +207,12 @@ class Recorder:
         """Something arrived and was not recorded: that is recorded."""
         self._journal.write(InputLost(what, count, reason))
 
+    def tell(self, event: Event) -> None:
+        """What a driver found out about its own input."""
+        if isinstance(event, SignalDoubted):
+            self.doubts.append(event)
+        self._journal.write(event)
+
     def heard(self, payload: bytes) -> None:
         """A radio payload as it arrived; it is kept whatever it is, with what we think of it."""
         self.bsms_heard += 1

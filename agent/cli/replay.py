@@ -213,6 +213,7 @@ def _summary(
         "frames_lost": taken - handled,
         "frames_undescribed": decode.undescribed,
         "frames_undecodable": decode.undecodable,
+        "frames_damaged": decode.damaged,
         "frames_without_data": sum(file.counts.other for file in files),
         "lines_broken": sum(file.counts.broken for file in files),
         "signals": core.samples,

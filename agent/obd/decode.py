@@ -8,6 +8,10 @@ that nobody classified.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from cantools.database.can import Message
+
+from agent.events import Event
+from agent.obd.checksum import SIGNAL, FrameCheck, scheme_of
 from agent.obd.dbc import Dbc
 from agent.obd.frame import CanFrame
 from agent.obd.layout import EXTENDED_FLAG
@@ -34,9 +38,10 @@ class Decoder:
     profiles that do not match the files are left out. Raises ConfigError where a matching
     profile maps a signal whose unit is unknown.
 
-    described, undescribed, undecodable: frames so far. An undecodable frame is a described one
-    in which something could not be read: nothing fits into it, a multiplexer value that is not
-    described, a value that is no number. What can be read of it is handed on.
+    described, undescribed, undecodable, damaged: frames so far. An undecodable frame is a described
+    one in which something could not be read: nothing fits into it, a multiplexer value that is not
+    described, a value that is no number. What can be read of it is handed on. A damaged one has a
+    wrong checksum, and is not decoded.
     """
 
     def __init__(
@@ -48,12 +53,13 @@ class Decoder:
         self._unbound: Final = () if isinstance(dbcs, Mapping) else tuple(dbcs)
         every = [dbc for group in self._given.values() for dbc in group] + list(self._unbound)
         self.profiles = matching(profiles, every)
-        self.described = self.undescribed = self.undecodable = 0
+        self.described = self.undescribed = self.undecodable = self.damaged = 0
         self._plans = {id(dbc): _plans(dbc, self.profiles) for dbc in every}
         self._tables: dict[str, _Table] = {}
         self._bound: dict[int, str] = {}
         self._seen: dict[str, set[int]] = {}
         self._watched = 0
+        self._doubtful: dict[tuple[str, FrameCheck], None] = {}
 
     def decode(self, frames: Sequence[CanFrame]) -> list[Signal]:
         """The signals of a batch, in the order of its frames. Every value is finite."""
@@ -72,10 +78,20 @@ class Decoder:
                 continue
             self.described += 1
             data = frame.data
+            if plan.check is not None and not plan.check.fits(frame.can_id, data):
+                self.damaged += 1
+                self._doubtful[channel, plan.check] = None
+                continue
             node = plan.node(len(data))
             if node is None or not run(node, data, frame.t_ns, channel, out):
                 self.undecodable += 1
         return out
+
+    def news(self) -> list[Event]:
+        """Of the frames that were not decoded because of their checksums, since last asked."""
+        events = [event for channel, check in self._doubtful for event in check.news(channel)]
+        self._doubtful.clear()
+        return events
 
     def _watch(self, frames: Sequence[CanFrame]) -> None:
         """Learn which identifiers are on which channel, and bind the files accordingly."""
@@ -112,5 +128,13 @@ def _plans(dbc: Dbc, profiles: Sequence[Profile]) -> _Table:
             for name, source in profile.signals.items():
                 if source.message == message.name and names.issuperset(source.parts):
                     sources.setdefault(name, source)
-        table[key] = Plan(message, sources)
+        table[key] = Plan(message, sources, _check(message, profiles))
     return table
+
+
+def _check(message: Message, profiles: Sequence[Profile]) -> FrameCheck | None:
+    """By the first profile that has a checksum; of a message that has the signal, as its end."""
+    for profile in profiles:
+        if profile.checksum is not None and SIGNAL in (signal.name for signal in message.signals):
+            return FrameCheck(message.name, message.length, scheme_of(profile.checksum))
+    return None

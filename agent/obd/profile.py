@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from agent.errors import ConfigError
+from agent.obd.checksum import scheme_of
 from agent.obd.dbc import Dbc
 from agent.obd.units import SIGNAL_UNITS, STATE, conversion
 from agent.privacy import LEVELS
@@ -44,10 +45,15 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """name: of the vehicle family, for people; signals: our name -> where it comes from."""
+    """
+    name:     of the vehicle family, for people
+    signals:  our name -> where it comes from
+    checksum: of checksum.SCHEMES: what the signal CHECKSUM of any message of its files is
+    """
 
     name: str
     signals: dict[str, Source]
+    checksum: str | None = None
 
 
 def load_profiles(directory: Traversable) -> list[Profile]:
@@ -70,11 +76,13 @@ def _load(file: Traversable) -> Profile:
         profile = msgspec.toml.decode(file.read_bytes(), type=Profile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file.name}: {error}") from error
-    for name, source in profile.signals.items():
-        try:
+    try:
+        if profile.checksum is not None:
+            scheme_of(profile.checksum)
+        for name, source in profile.signals.items():
             _check(name, source)
-        except ConfigError as error:
-            raise ConfigError(f"{file.name}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file.name}: {error}") from error
     return profile
 
 
