@@ -11,7 +11,8 @@ from typing import Final
 from cantools.database.can import Message
 
 from agent.events import Event
-from agent.obd.checksum import SIGNAL, FrameCheck, scheme_of
+from agent.obd.bits import place
+from agent.obd.checksum import SIGNAL, ChecksumCheck, CounterCheck, FrameCheck, scheme_of
 from agent.obd.dbc import Dbc
 from agent.obd.frame import CanFrame
 from agent.obd.layout import EXTENDED_FLAG
@@ -41,7 +42,7 @@ class Decoder:
     described, undescribed, undecodable, damaged: frames so far. An undecodable frame is a described
     one in which something could not be read: nothing fits into it, a multiplexer value that is not
     described, a value that is no number. What can be read of it is handed on. A damaged one has a
-    wrong checksum, and is not decoded.
+    wrong checksum or a counter that hangs, and is not decoded.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Decoder:
         self._bound: dict[int, str] = {}
         self._seen: dict[str, set[int]] = {}
         self._watched = 0
-        self._doubtful: dict[tuple[str, FrameCheck], None] = {}
+        plans = [plan for table in self._plans.values() for plan in table.values()]
+        self._checks: Final = [plan.check for plan in plans if plan.check is not None]
 
     def decode(self, frames: Sequence[CanFrame]) -> list[Signal]:
         """The signals of a batch, in the order of its frames. Every value is finite."""
@@ -78,9 +80,8 @@ class Decoder:
                 continue
             self.described += 1
             data = frame.data
-            if plan.check is not None and not plan.check.fits(frame.can_id, data):
+            if plan.check is not None and not plan.check.fits(frame):
                 self.damaged += 1
-                self._doubtful[channel, plan.check] = None
                 continue
             node = plan.node(len(data))
             if node is None or not run(node, data, frame.t_ns, channel, out):
@@ -88,10 +89,8 @@ class Decoder:
         return out
 
     def news(self) -> list[Event]:
-        """Of the frames that were not decoded because of their checksums, since last asked."""
-        events = [event for channel, check in self._doubtful for event in check.news(channel)]
-        self._doubtful.clear()
-        return events
+        """What checksums and counters told since last asked."""
+        return [event for check in self._checks for event in check.news()]
 
     def _watch(self, frames: Sequence[CanFrame]) -> None:
         """Learn which identifiers are on which channel, and bind the files accordingly."""
@@ -133,8 +132,15 @@ def _plans(dbc: Dbc, profiles: Sequence[Profile]) -> _Table:
 
 
 def _check(message: Message, profiles: Sequence[Profile]) -> FrameCheck | None:
-    """By the first profile that has a checksum; of a message that has the signal, as its end."""
+    """By the first profile that has a checksum or a counter for the message."""
+    signals = {signal.name: signal for signal in message.signals}
     for profile in profiles:
-        if profile.checksum is not None and SIGNAL in (signal.name for signal in message.signals):
-            return FrameCheck(message.name, message.length, scheme_of(profile.checksum))
+        if profile.checksum is not None and SIGNAL in signals:
+            return ChecksumCheck(message.name, message.length, scheme_of(profile.checksum))
+        counter = profile.counters.get(message.name)
+        if counter is None or counter.signal not in signals:
+            continue
+        field = place(signals[counter.signal], message.length)
+        if field is not None:
+            return CounterCheck(message, counter.signal, field, counter.values or field.mask + 1)
     return None

@@ -9,7 +9,7 @@ dbc/README.md describes the format. Signs after the mapping are those of ISO 885
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -44,16 +44,25 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.signal,) if self.signal is not None else (self.sum or self.mean or ())
 
 
+class Counter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """signal: of the message; values: how many it has, from 0 on; without it all of its bits"""
+
+    signal: str
+    values: Annotated[int, msgspec.Meta(ge=2)] | None = None
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     name:     of the vehicle family, for people
     signals:  our name -> where it comes from
     checksum: of checksum.SCHEMES: what the signal CHECKSUM of any message of its files is
+    counters: message -> its signal that counts its frames
     """
 
     name: str
     signals: dict[str, Source]
     checksum: str | None = None
+    counters: dict[str, Counter] = {}
 
 
 def load_profiles(directory: Traversable) -> list[Profile]:

@@ -5,19 +5,29 @@ from pathlib import Path
 import pytest
 
 from agent.archive import Archive
+from agent.clock import MS, SECOND
 from agent.compose import recorder
 from agent.errors import ConfigError
 from agent.events import InputLost, SignalDoubted
 from agent.feeds import deliver_frames
 from agent.installed import codec
-from agent.obd.checksum import PROVING, FrameCheck, toyota
+from agent.obd.checksum import PROVING, STUCK, ChecksumCheck, toyota
 from agent.obd.dbc import load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame
 from agent.obd.logfile import LogFile
 from agent.obd.profile import load_profiles
 from agent.obd.vin import VinFinder
-from tests.obd.recordings import PROFILES, RAV4_LOG, TOYOTA_DBC, needs_recordings
+from tests.obd.recordings import (
+    DBC as DBC_FILES,
+)
+from tests.obd.recordings import (
+    KONA_LOG,
+    PROFILES,
+    RAV4_LOG,
+    TOYOTA_DBC,
+    needs_recordings,
+)
 from tests.opened import opened
 
 SPEED_ID = 0xB4
@@ -95,11 +105,10 @@ def test_a_wrong_profile_is_told_once_and_the_message_is_believed(decode: Decode
 
 
 def test_damage_later_on_does_not_turn_the_check_off() -> None:
-    check = FrameCheck("SPEED", 8, toyota)
-    for number in range(PROVING):
-        assert check.fits(SPEED_ID, frame(number).data)
-    assert not any(check.fits(SPEED_ID, frame(n, wrong=1).data) for n in range(1000))
-    assert [event.kind for event in check.news("can0")] == [InputLost.kind]
+    check = ChecksumCheck("SPEED", 8, toyota)
+    assert all(check.fits(frame(number)) for number in range(PROVING))
+    assert not any(check.fits(frame(number, wrong=1)) for number in range(1000))
+    assert check.news() == [InputLost("frames", 1000, "can0: SPEED: wrong checksum")]
 
 
 def test_a_checksum_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
@@ -142,3 +151,97 @@ def test_a_bit_that_falls_over_in_the_rav4_drive_is_noticed() -> None:
         damaged.append(CanFrame(whole.can_id, bytes(data), whole.t_ns, "can0"))
     decode.decode(damaged)
     assert decode.damaged == len(frames) // 50 > 30
+
+
+# ---- counters --------------------------------------------------------------------------------
+
+COUNTED = """name = "Car"
+[counters]
+OTHER = { signal = "VALUE" }
+[signals."speed.displayed"]
+message = "SPEED"
+signal = "SPEED"
+"""
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Decoder:
+    """VALUE counts to 255 and begins again."""
+    (tmp_path / "car.dbc").write_text(DBC, encoding="ascii")
+    (tmp_path / "car.toml").write_text(COUNTED, encoding="ascii")
+    return Decoder([load_dbc(tmp_path / "car.dbc")], load_profiles(tmp_path))
+
+
+def counting(*counts: int, step_ns: int = 10 * MS, channel: str = "can0") -> list[CanFrame]:
+    return [
+        CanFrame(181, bytes([count % 256, *bytes(7)]), number * step_ns, channel)
+        for number, count in enumerate(counts)
+    ]
+
+
+def test_a_counter_that_counts_and_begins_again_is_nothing_to_tell(counted: Decoder) -> None:
+    assert len(counted.decode(counting(*range(600)))) == 600
+    assert counted.news() == []
+
+
+def test_a_counter_that_skips_tells_how_many_frames_there_were(counted: Decoder) -> None:
+    frames = counting(*range(250), *range(253, 300), *range(301, 310))
+    assert len(counted.decode(frames)) == len(frames)
+    assert counted.news() == [InputLost("counts", 4, "can0: OTHER: its counter skips")]
+
+
+def test_a_counter_that_stands_still_for_long_is_an_old_frame(counted: Decoder) -> None:
+    frames = counting(*range(50), *[49] * (STUCK + 5), *range(50, 60))
+    assert len(counted.decode(frames)) == len(frames) - 6
+    assert counted.news() == [InputLost("frames", 6, "can0: OTHER: its counter stands still")]
+    assert counted.damaged == 6
+
+
+def test_a_frame_that_is_sent_a_few_times_over_is_believed(counted: Decoder) -> None:
+    frames = counting(*[count for count in range(50) for _ in range(1 + 4 * (count > 40))])
+    assert len(counted.decode(frames)) == len(frames)
+    assert counted.news() == []
+
+
+def test_a_counter_may_begin_anywhere_after_a_pause_and_where_time_went_back(
+    counted: Decoder,
+) -> None:
+    counted.decode(counting(*range(50)))
+    counted.decode(counting(7, 9, step_ns=2 * SECOND))
+    assert counted.news() == []
+
+
+def test_each_bus_has_its_own_count(tmp_path: Path, counted: Decoder) -> None:
+    both = Decoder({"*": [load_dbc(tmp_path / "car.dbc")]}, counted.profiles)
+    one, other = counting(*range(50)), counting(*range(100, 150), channel="can1")
+    both.decode([frame for pair in zip(one, other, strict=True) for frame in pair])
+    assert both.news() == []
+
+
+def test_a_counter_that_does_not_count_is_told_and_looked_at_no_more(counted: Decoder) -> None:
+    counted.decode(counting(*range(0, 400, 2)))
+    doubt, loss = counted.news()
+    assert isinstance(doubt, SignalDoubted)
+    assert (doubt.name, doubt.stated, doubt.expected) == ("can.OTHER.VALUE", 38.0, 37.0)
+    assert loss == InputLost("counts", PROVING - 1, "can0: OTHER: its counter skips")
+
+
+@needs_recordings
+def test_frames_that_are_taken_out_of_the_kona_log_are_missed() -> None:
+    dbc = load_dbc(DBC_FILES / "kona-ev" / "pcan.dbc")
+    names = {"VCU_200", "TractionControlFast", "TractionControlMed"}
+    ids = {key: m.name for key, m in dbc.messages.items() if m.name in names}
+    frames = [f for f in LogFile(KONA_LOG) if f.can_id in ids and f.channel == "can0"]
+    whole = missed(frames)
+    thinned = missed([f for number, f in enumerate(frames) if number % 50 != 49])
+    assert whole == {"VCU_200": 1}, "as it was recorded"
+    assert sum(thinned.values()) == 1 + len(frames) // 50 > 40
+
+
+def missed(frames: list[CanFrame]) -> dict[str, int]:
+    dbc = load_dbc(DBC_FILES / "kona-ev" / "pcan.dbc")
+    decode = Decoder({"can0": [dbc]}, load_profiles(PROFILES))
+    decode.decode(frames)
+    news = decode.news()
+    assert all(isinstance(event, InputLost) and event.what == "counts" for event in news)
+    return {e.reason.split(": ")[1]: e.count for e in news if isinstance(e, InputLost)}
