@@ -155,6 +155,8 @@ def deliver_frames(
         recorder.vin(vin, frames[0].channel)
     signals = decoder.decode(frames)
     recorder.signals(signals)
+    for event in decoder.news():
+        recorder.tell(event)
     return signals
 
 

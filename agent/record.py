@@ -169,6 +169,8 @@ class Recorder:
         self._tick.add(batch)
         for signal in batch:
             self._state.update(signal)
+            if signal.name in self._state.doubted:
+                continue
             braked = self._braking.update(signal)
             if braked is not None:
                 self._journal.write(braked, t_ns=braked.t_ns)
@@ -221,6 +223,12 @@ class Recorder:
         """A controller told of its state."""
         self._journal.write(BusChanged(uri, channel, state, t_ns), t_ns=t_ns)
 
+    def tell(self, event: Event) -> None:
+        """What a driver found out about its own input."""
+        if isinstance(event, SignalDoubted):
+            self.doubts.append(event)
+        self._journal.write(event)
+
     def heard(self, payload: bytes) -> None:
         """A radio payload as it arrived; it is kept whatever it is, with what we think of it."""
         self.bsms_heard += 1
@@ -238,6 +246,7 @@ class Recorder:
         for doubt in self._truth.look(self._state, due_ns):
             self.doubts.append(doubt)
             self._journal.write(doubt, t_ns=due_ns)
+        self._state.doubted = self._truth.doubted
         message = self._converter.make(due_ns, mono_ns, self._braking.flags_at(due_ns))
         if isinstance(message, Silence):
             return None

@@ -10,13 +10,16 @@ import itertools
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import cantools
 import pytest
 
 from agent.archive import archive
+from agent.bsm.crosscheck import CHECKS
 from agent.bsm.geodesy import distance_m, moved
 from agent.bsm.message import ALL_WHEELS, BasicSafetyMessage, Transmission, VehicleSize
 from agent.bsm.state import LATENCIES, VehicleState
@@ -378,6 +381,153 @@ def test_an_inverted_acceleration_of_the_subaru_is_noticed(tmp_path: Path) -> No
     assert doubt.stated * doubt.expected < 0
 
 
+# ---- recorded drives, altered ------------------------------------------------------------------
+
+Told_as = Callable[[float], float]
+Drive = tuple[list[Signal], list[PositionFix]]
+
+
+def watched_signals(log: Path, dbc: Path) -> list[Signal]:
+    """What the cross-checks look at, in the order of the recording."""
+    decode, _ = decoder([str(dbc)])
+    names = {*CHECKS, "gear"}
+    return [signal for signal in decode.decode(list(LogFile(log))) if signal.name in names]
+
+
+@pytest.fixture(scope="module")
+def rav4_told(tmp_path_factory: pytest.TempPathFactory) -> Drive:
+    nmea = tmp_path_factory.mktemp("told") / "drive.nmea"
+    nmea.write_text("".join(map(nmea_of, rows("gnss_ublox.csv.gz"))), encoding="ascii")
+    return watched_signals(RAV4 / "can.log.gz", TOYOTA_DBC), list(NmeaFile(nmea))
+
+
+@pytest.fixture(scope="module")
+def subaru_told() -> Drive:
+    fixes = reckoned(independent(SUBARU_DBC, SUBARU_LOG))
+    return watched_signals(SUBARU_LOG, SUBARU_DBC), [fix for fix, _ in fixes]
+
+
+def contradictions(drive: Drive, name: str = "", told_as: Told_as = float) -> list[SignalDoubted]:
+    """Of a drive in which one signal is told otherwise."""
+    state, truth, doubts = VehicleState(LATENCIES), CrossCheck(), []
+    signals, fixes = drive
+    waiting = deque(fixes)
+    due_ns = signals[0].t_ns
+    for signal in signals:
+        while waiting and waiting[0].arrived_ns <= signal.t_ns:
+            state.fix(waiting.popleft())
+        if signal.t_ns >= due_ns:
+            doubts += truth.look(state, due_ns)
+            due_ns += 100 * MS
+        value = told_as(signal.value) if signal.name == name else signal.value
+        state.update(Signal(signal.name, value, signal.t_ns, signal.origin))
+    return doubts
+
+
+ALTERED: Final[dict[str, tuple[Told_as, str]]] = {
+    "flipped": (lambda value: -value, "sign"),
+    "times 57.3": (lambda value: value * 57.3, "size"),
+    "over 9.81": (lambda value: value / 9.81, "size"),
+    "frozen": (lambda _: 0.05, "stands still"),
+}
+
+
+@needs_shared
+@pytest.mark.parametrize("drive", ["rav4_told", "subaru_told"])
+def test_a_recorded_drive_does_not_contradict_itself(
+    drive: str, request: pytest.FixtureRequest
+) -> None:
+    assert contradictions(request.getfixturevalue(drive)) == []
+
+
+MOVED: Final = [
+    ("rav4_told", "acceleration.longitudinal"),  # it goes straight on: nothing else is proved
+    *(("subaru_told", name) for name in CHECKS if name != "speed.vehicle"),
+]
+
+
+@needs_shared
+@pytest.mark.parametrize(("drive", "name"), MOVED)
+@pytest.mark.parametrize("alteration", ALTERED)
+def test_what_is_altered_in_a_recorded_drive_is_found_and_nothing_else(
+    drive: str, name: str, alteration: str, request: pytest.FixtureRequest
+) -> None:
+    told_as, what = ALTERED[alteration]
+    doubts = contradictions(request.getfixturevalue(drive), name, told_as)
+    assert [doubt.name for doubt in doubts] == [name]
+    assert what in doubts[0].reason
+
+
+SPEEDS: Final[dict[str, Told_as]] = {
+    "times 3.6": lambda value: value * 3.6,
+    "over 3.6": lambda value: value / 3.6,
+    "flipped": lambda value: -value,
+    "frozen": lambda _: 11.0,
+    "frozen at nothing": lambda _: 0.0,
+}
+
+
+@needs_shared
+@pytest.mark.parametrize("drive", ["rav4_told", "subaru_told"])
+@pytest.mark.parametrize("alteration", SPEEDS)
+def test_an_altered_speed_of_a_recorded_drive_is_found_and_nothing_else(
+    drive: str, alteration: str, request: pytest.FixtureRequest
+) -> None:
+    told_as = SPEEDS[alteration]
+    doubts = contradictions(request.getfixturevalue(drive), "speed.vehicle", told_as)
+    assert [doubt.name for doubt in doubts] == ["speed.vehicle"]
+
+
+def wrong_profile(folder: Path, file: str, right: str, wrong: str) -> Path:
+    text = (PROFILES / file).read_text(encoding="utf-8")
+    assert right in text
+    (folder / file).write_text(text.replace(right, wrong), encoding="utf-8")
+    return folder
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "field", "right", "wrong"),
+    [
+        (
+            "acceleration.longitudinal",
+            "acceleration_longitudinal_mps2",
+            'signal = "ACCEL_X"\nsign = -1\n',
+            'signal = "ACCEL_X"\n',
+        ),
+        (
+            "speed.vehicle",
+            "speed_mps",
+            'mean = ["WHEEL_SPEED_FL", "WHEEL_SPEED_FR", "WHEEL_SPEED_RL", "WHEEL_SPEED_RR"]\n',
+            'signal = "WHEEL_SPEED_FL"\nunit = "m/s"\n',
+        ),
+    ],
+    ids=["sign", "unit"],
+)
+def test_a_message_leaves_out_what_a_wrong_profile_makes_of_the_rav4(
+    tmp_path: Path, name: str, field: str, right: str, wrong: str
+) -> None:
+    nmea = tmp_path / "drive.nmea"
+    nmea.write_text("".join(map(nmea_of, rows("gnss_ublox.csv.gz"))), encoding="ascii")
+    fixes = list(NmeaFile(nmea))
+    profiles = load_profiles(wrong_profile(tmp_path, "toyota.toml", right, wrong))
+
+    drive, [doubt] = played(
+        tmp_path, RAV4 / "can.log.gz", Decoder([load_dbc(TOYOTA_DBC)], profiles), fixes
+    )
+
+    assert doubt.name == name
+    values = [getattr(message, field) for _, message in drive]
+    if name == "speed.vehicle":  # the receiver's takes its place
+        epochs = {fix.t_ns: fix.speed_mps for fix in fixes}
+        met = [(v, epochs.get(t_ns)) for v, (t_ns, _) in zip(values, drive, strict=True)]
+        assert max(abs(v - true) for v, true in met[200:] if true is not None) < SPEED
+    else:
+        assert None not in values[:40]
+        assert set(values[200:]) == {None}
+    assert None not in [message.yaw_rate_radps for _, message in drive]
+
+
 # ---- a stop that never was, so that hard braking can be looked at ------------------------------
 
 
@@ -451,6 +601,7 @@ def test_the_simulated_car_is_not_doubted_in_four_minutes() -> None:
                 "acceleration.longitudinal": car.acceleration_mps2,
                 "acceleration.lateral": car.lateral_mps2,
                 "yaw.rate": car.yaw_rps,
+                "steering.angle": car.steering_rad,
                 "gear": float(car.gear),
             }
             t_ns = start_ns + round(t_s * SECOND)

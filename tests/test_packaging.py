@@ -158,6 +158,13 @@ def test_unit_runs_the_installed_command_with_the_example_configuration() -> Non
     assert "\nRestartPreventExitStatus=78\n" in unit
 
 
+def test_unit_may_ask_how_well_the_clock_is_kept_and_has_no_right_to_set_it() -> None:
+    unit = (ROOT / "systemd" / "amo-agent.service").read_text(encoding="utf-8")
+    assert "\nSystemCallFilter=adjtimex clock_adjtime\n" in unit
+    assert "\nCapabilityBoundingSet=\n" in unit
+    assert "\nProtectClock=yes" not in unit, "it refuses adjtimex altogether"
+
+
 def test_rt_53_unit_starts_an_agent_that_hangs_or_died_again_within_5_s() -> None:
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]  # its own way to keep case

@@ -3,7 +3,10 @@
 import pytest
 
 from agent.archive import Archive
+from agent.bsm.convert import Converter
+from agent.bsm.identity import Identity
 from agent.bsm.message import VehicleSize
+from agent.bsm.state import VehicleState
 from agent.clock import MS, SECOND, ManualClock
 from agent.compose import recorder
 from agent.events import (
@@ -163,6 +166,25 @@ def test_a_braking_that_never_ends_is_told_at_the_end(core: Recorder, parts: Arc
     core.finish()
 
     assert len(only(parts, BrakedHard)) == 1
+
+
+def test_a_doubted_acceleration_is_recorded_and_is_no_braking(parts: Archive) -> None:
+    state = VehicleState()
+    state.doubted = frozenset(["acceleration.longitudinal"])
+    core = Recorder(
+        journal=parts.journal,
+        clock=parts.clock,
+        state=state,
+        converter=Converter(state, Identity(bytes), SIZE),
+        codec=CODEC,
+    )
+    for at_ms in range(0, 500, 20):
+        core.signals([signal("acceleration.longitudinal", -6.0, at_ms)])
+
+    core.finish()
+
+    assert only(parts, BrakedHard) == []
+    assert len(only(parts, SignalsSampled)) == 1
 
 
 def test_a_message_is_made_from_a_fresh_fix(core: Recorder, clock: ManualClock) -> None:

@@ -91,6 +91,7 @@ class VehicleState:
     """
     latencies: to take off the times of signals and fixes, as LATENCIES has them
     refused:   samples that were not numbers, or came after a newer one of their source
+    doubted:   names that contradict the others (truth.py); no message is made of them
     """
 
     def __init__(self, latencies: Mapping[str, int] = NO_LATENCIES) -> None:
@@ -105,6 +106,7 @@ class VehicleState:
         """To add to the time of a fix to have it on the clock of the signals."""
         self.heading = Heading()
         self.refused = 0
+        self.doubted: frozenset[str] = frozenset()
 
     @property
     def epoch_ns(self) -> int | None:
@@ -140,6 +142,10 @@ class VehicleState:
         self.position = fix
 
     def track(self, name: str, t_ns: int) -> tuple[str, Track]:
+        """As `told`; ("", ()) for a name that is doubted."""
+        return ("", ()) if name in self.doubted else self.told(name, t_ns)
+
+    def told(self, name: str, t_ns: int) -> tuple[str, Track]:
         """The source to believe at that instant, and its samples; ("", ()) without any."""
         sources = self._tracks[name]
         if not sources:

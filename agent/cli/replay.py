@@ -219,6 +219,7 @@ def _summary(
         "frames_lost": taken - handled,
         "frames_undescribed": decode.undescribed,
         "frames_undecodable": decode.undecodable,
+        "frames_damaged": decode.damaged,
         "frames_without_data": sum(file.counts.other for file in files),
         "frames_remote": sum(file.counts.remote for file in files),
         "error_frames": dict(sum((file.counts.errors for file in files), Counter())),

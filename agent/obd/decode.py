@@ -8,6 +8,11 @@ that nobody classified.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from cantools.database.can import Message
+
+from agent.events import Event
+from agent.obd.bits import place
+from agent.obd.checksum import SIGNAL, ChecksumCheck, CounterCheck, FrameCheck, scheme_of
 from agent.obd.dbc import Dbc
 from agent.obd.frame import CanFrame
 from agent.obd.layout import EXTENDED_FLAG
@@ -34,9 +39,10 @@ class Decoder:
     profiles that do not match the files are left out. Raises ConfigError where a matching
     profile maps a signal whose unit is unknown.
 
-    described, undescribed, undecodable: frames so far. An undecodable frame is a described one
-    in which something could not be read: nothing fits into it, a multiplexer value that is not
-    described, a value that is no number. What can be read of it is handed on.
+    described, undescribed, undecodable, damaged: frames so far. An undecodable frame is a described
+    one in which something could not be read: nothing fits into it, a multiplexer value that is not
+    described, a value that is no number. What can be read of it is handed on. A damaged one has a
+    wrong checksum or a counter that hangs, and is not decoded.
     """
 
     def __init__(
@@ -48,12 +54,14 @@ class Decoder:
         self._unbound: Final = () if isinstance(dbcs, Mapping) else tuple(dbcs)
         every = [dbc for group in self._given.values() for dbc in group] + list(self._unbound)
         self.profiles = matching(profiles, every)
-        self.described = self.undescribed = self.undecodable = 0
+        self.described = self.undescribed = self.undecodable = self.damaged = 0
         self._plans = {id(dbc): _plans(dbc, self.profiles) for dbc in every}
         self._tables: dict[str, _Table] = {}
         self._bound: dict[int, str] = {}
         self._seen: dict[str, set[int]] = {}
         self._watched = 0
+        plans = [plan for table in self._plans.values() for plan in table.values()]
+        self._checks: Final = [plan.check for plan in plans if plan.check is not None]
 
     def keys(self, channel: str) -> set[int]:
         """Identifiers that may be described on a channel, bit 31 set where extended."""
@@ -77,10 +85,17 @@ class Decoder:
                 continue
             self.described += 1
             data = frame.data
+            if plan.check is not None and not plan.check.fits(frame):
+                self.damaged += 1
+                continue
             node = plan.node(len(data))
             if node is None or not run(node, data, frame.t_ns, channel, out):
                 self.undecodable += 1
         return out
+
+    def news(self) -> list[Event]:
+        """What checksums and counters told since last asked."""
+        return [event for check in self._checks for event in check.news()]
 
     def _watch(self, frames: Sequence[CanFrame]) -> None:
         """Learn which identifiers are on which channel, and bind the files accordingly."""
@@ -117,5 +132,20 @@ def _plans(dbc: Dbc, profiles: Sequence[Profile]) -> _Table:
             for name, source in profile.signals.items():
                 if source.message == message.name and names.issuperset(source.parts):
                     sources.setdefault(name, source)
-        table[key] = Plan(message, sources)
+        table[key] = Plan(message, sources, _check(message, profiles))
     return table
+
+
+def _check(message: Message, profiles: Sequence[Profile]) -> FrameCheck | None:
+    """By the first profile that has a checksum or a counter for the message."""
+    signals = {signal.name: signal for signal in message.signals}
+    for profile in profiles:
+        if profile.checksum is not None and SIGNAL in signals:
+            return ChecksumCheck(message.name, message.length, scheme_of(profile.checksum))
+        counter = profile.counters.get(message.name)
+        if counter is None or counter.signal not in signals:
+            continue
+        field = place(signals[counter.signal], message.length)
+        if field is not None:
+            return CounterCheck(message, counter.signal, field, counter.values or field.mask + 1)
+    return None

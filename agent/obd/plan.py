@@ -11,6 +11,7 @@ from cantools.database.can import Message
 
 from agent.errors import ConfigError
 from agent.obd.bits import Field, place, raw_value, real_value
+from agent.obd.checksum import FrameCheck
 from agent.obd.profile import Source, numbers
 from agent.obd.units import conversion
 from agent.signals import Signal
@@ -51,10 +52,13 @@ class Node(NamedTuple):
 
 
 class Plan:
-    """Of one message, for frames of any length."""
+    """Of one message, for frames of any length. check: of its frames, where a profile has one"""
 
-    def __init__(self, message: Message, sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self, message: Message, sources: Mapping[str, Source], check: FrameCheck | None = None
+    ) -> None:
         """sources: our name -> where it is in this message. Raises ConfigError for its unit."""
+        self.check = check
         self._message = message
         self._wanted = {name: _Wanted(message, name, source) for name, source in sources.items()}
         self._mapped = {part for source in sources.values() for part in source.parts}

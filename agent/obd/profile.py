@@ -9,11 +9,12 @@ dbc/README.md describes the format. Signs after the mapping are those of ISO 885
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from agent.errors import ConfigError
+from agent.obd.checksum import scheme_of
 from agent.obd.dbc import Dbc
 from agent.obd.units import SIGNAL_UNITS, STATE, conversion
 from agent.privacy import LEVELS
@@ -43,11 +44,25 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.signal,) if self.signal is not None else (self.sum or self.mean or ())
 
 
+class Counter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """signal: of the message; values: how many it has, from 0 on; without it all of its bits"""
+
+    signal: str
+    values: Annotated[int, msgspec.Meta(ge=2)] | None = None
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """name: of the vehicle family, for people; signals: our name -> where it comes from."""
+    """
+    name:     of the vehicle family, for people
+    signals:  our name -> where it comes from
+    checksum: of checksum.SCHEMES: what the signal CHECKSUM of any message of its files is
+    counters: message -> its signal that counts its frames
+    """
 
     name: str
     signals: dict[str, Source]
+    checksum: str | None = None
+    counters: dict[str, Counter] = {}
 
 
 def load_profiles(directory: Traversable) -> list[Profile]:
@@ -70,11 +85,13 @@ def _load(file: Traversable) -> Profile:
         profile = msgspec.toml.decode(file.read_bytes(), type=Profile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file.name}: {error}") from error
-    for name, source in profile.signals.items():
-        try:
+    try:
+        if profile.checksum is not None:
+            scheme_of(profile.checksum)
+        for name, source in profile.signals.items():
             _check(name, source)
-        except ConfigError as error:
-            raise ConfigError(f"{file.name}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file.name}: {error}") from error
     return profile
 
 

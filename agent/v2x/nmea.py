@@ -1,8 +1,8 @@
 """NMEA 0183 sentences to position fixes: those of one epoch are joined by their UTC time.
 
-RMC gives date, place, speed and course; GGA place and height; GST the error ellipse; VTG speed
-and course where RMC has none; GSA says whether there is a fix at all. A fix needs a place, and
-nobody who denies it: status V, quality 0 or mode 1 mean that there is none.
+RMC gives date, place, speed and course; GGA or GNS place and height; GST the error ellipse; VTG
+speed and course where RMC has none, ZDA the date; GSA says whether there is a fix at all. A fix
+needs a place, and nobody who denies it: status V, quality 0 or mode 1 mean that there is none.
 
 Height is over the ellipsoid (altitude plus geoid separation), and unknown when either is.
 Accuracy is that of GST alone: a figure made up from HDOP would be a guess. Receivers that leave
@@ -15,10 +15,13 @@ from typing import Any, Final
 from agent.clock import SECOND
 from agent.errors import MalformedInputError
 from agent.position import PositionFix
-from agent.v2x.sentence import TIMED, UNTIMED, Epoch, kind_of, parse, time_of
+from agent.v2x.sentence import TIMED, UNTIMED, Epoch, day_of, kind_of, parse, time_of
 
 SHORT_CYCLES: Final = 3  # epochs in a row that lack a sentence before it is no longer awaited
 NAMED: Final = 10  # complaints that are kept in words
+DATE: Final = "ZDA"  # once a second where the others come ten times: no part of the cycle
+SPEED: Final = "VTG"
+READ: Final = {*TIMED, *UNTIMED, DATE}
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _HALF_DAY: Final = 12 * 3600
@@ -74,14 +77,15 @@ class NmeaJoiner:
     def _take(self, line: bytes, arrived_ns: int | None) -> list[PositionFix]:
         kind = kind_of(line)
         self.sentences += 1
-        if kind not in TIMED and kind not in UNTIMED:
+        if kind not in READ:
             return []
         sentence = parse(line)
-        if kind not in TIMED:
-            if self._epoch is not None:
-                UNTIMED[kind](self._epoch, sentence)
-            return []
+        if kind in UNTIMED:
+            return self._untimed(kind, sentence, arrived_ns)
         at = time_of(sentence)
+        if kind == DATE:
+            self._day, self._second_of_day = day_of(sentence), _second(at)
+            return []
         epoch = self._epoch
         fixes: list[PositionFix] = []
         if epoch is None or epoch.at != at:
@@ -91,6 +95,16 @@ class NmeaJoiner:
         epoch.kinds.append(kind)
         self._add(epoch, kind, sentence)
         return fixes + (self.flush(arrived_ns) if kind == self._closing else [])
+
+    def _untimed(self, kind: str, sentence: Any, arrived_ns: int | None) -> list[PositionFix]:
+        """VTG is part of the cycle: it may be the last one, and all that tells the speed."""
+        if self._epoch is None:
+            return []
+        UNTIMED[kind](self._epoch, sentence)
+        if kind != SPEED:
+            return []
+        self._epoch.kinds.append(kind)
+        return self.flush(arrived_ns) if kind == self._closing else []
 
     @property
     def _closing(self) -> str:
@@ -135,7 +149,7 @@ class NmeaJoiner:
 
     def _date(self, epoch: Epoch) -> date | None:
         """The day of RMC, else the last one known, one later once midnight has passed."""
-        second = epoch.at.hour * 3600 + epoch.at.minute * 60 + epoch.at.second
+        second = _second(epoch.at)
         day = epoch.day or self._day
         if day is not None and epoch.day is None and second < self._second_of_day - _HALF_DAY:
             day += timedelta(days=1)
@@ -143,6 +157,11 @@ class NmeaJoiner:
         return day
 
 
+def _second(at: time) -> int:
+    """Of the day."""
+    return at.hour * 3600 + at.minute * 60 + at.second
+
+
 def _utc_ns(day: date, at: time) -> int:
-    seconds = (day.toordinal() - _EPOCH_DAY) * 86400 + at.hour * 3600 + at.minute * 60 + at.second
+    seconds = (day.toordinal() - _EPOCH_DAY) * 86400 + _second(at)
     return seconds * SECOND + at.microsecond * 1000

@@ -81,6 +81,15 @@ def time_of(sentence: Any) -> time:
     return at
 
 
+def day_of(sentence: Any) -> date:
+    """Of ZDA, whose day, month and year stand apart."""
+    try:
+        return date(sentence.year, sentence.month, sentence.day)
+    except (AttributeError, TypeError, ValueError):
+        reason = "no date"
+    raise MalformedInputError(reason)
+
+
 def _number(sentence: Any, name: str) -> float | None:
     value = getattr(sentence, name, "")
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
@@ -116,6 +125,21 @@ def _gga(epoch: Epoch, sentence: Any) -> None:
     if not _number(sentence, "quality"):
         epoch.denied = True
         return
+    _solid(epoch, sentence)
+
+
+def _gns(epoch: Epoch, sentence: Any) -> None:
+    modes = getattr(sentence, "posMode", "")
+    if not modes:
+        return  # of one constellation, beside the sentence of them all
+    if not modes.strip(_NO_MODE):
+        epoch.denied = True
+        return
+    _solid(epoch, sentence)
+
+
+def _solid(epoch: Epoch, sentence: Any) -> None:
+    """Place and height, as GGA and GNS have them."""
     epoch.place = _place(sentence, 1)
     altitude, separation = _number(sentence, "alt"), _number(sentence, "sep")
     if altitude is not None and separation is not None:
@@ -123,13 +147,20 @@ def _gga(epoch: Epoch, sentence: Any) -> None:
 
 
 def _gst(epoch: Epoch, sentence: Any) -> None:
-    axes = [_number(sentence, name) for name in ("stdMajor", "stdMinor", "orient")]
-    north, east = _number(sentence, "stdLat"), _number(sentence, "stdLong")
-    match axes:
-        case [float() as major, float() as minor, float() as orientation]:
-            epoch.ellipse = (major, minor, orientation % 360.0)
-        case _ if north is not None and east is not None:
-            epoch.ellipse = (max(north, east), min(north, east), 0.0 if north >= east else 90.0)
+    """A receiver that does not know leaves it empty, or says 0; none is right to the nothing."""
+    major, minor, orientation, north, east = (
+        _number(sentence, name) for name in ("stdMajor", "stdMinor", "orient", "stdLat", "stdLong")
+    )
+    if major is None or minor is None or orientation is None:
+        if north is None or east is None:
+            return
+        major, minor, orientation = (
+            max(north, east),
+            min(north, east),
+            0.0 if north >= east else 90.0,
+        )
+    if major > 0 and minor >= 0:
+        epoch.ellipse = (major, minor, orientation % 360.0)
 
 
 def _vtg(epoch: Epoch, sentence: Any) -> None:
@@ -146,7 +177,7 @@ def _gsa(epoch: Epoch, sentence: Any) -> None:
         epoch.modes.append(round(mode))
 
 
-TIMED: Final = {"RMC": _rmc, "GGA": _gga, "GST": _gst}
+TIMED: Final = {"RMC": _rmc, "GGA": _gga, "GNS": _gns, "GST": _gst}
 """Sentences that carry the UTC time of their epoch -> what adds them to it."""
 UNTIMED: Final = {"VTG": _vtg, "GSA": _gsa}
 """Sentences that belong to the epoch they come in -> what adds them to it."""

@@ -31,6 +31,14 @@ def test_the_freshest_of_two_buses_wins() -> None:
     assert newest(state, "yaw.rate", 10) == ("can1", 0.2)
 
 
+def test_no_message_is_made_of_a_name_that_is_doubted_and_it_is_still_told() -> None:
+    state = VehicleState()
+    state.update(signal("yaw.rate", 0.1, 0, "can0"))
+    state.doubted = frozenset(["yaw.rate"])
+    assert newest(state, "yaw.rate", 10) == ("", None)
+    assert state.told("yaw.rate", NOON)[1][-1][1] == 0.1
+
+
 @pytest.mark.parametrize(("ms", "origin"), [(499, "can0"), (500, "obd")])
 def test_obd_speed_counts_once_the_bus_was_silent_for_half_a_second(ms: int, origin: str) -> None:
     state = VehicleState()

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,13 @@ RIGHT: dict[str, Callable[[float], float]] = {
     "acceleration.longitudinal": acceleration,
     "acceleration.lateral": lambda t: speed(t) * yaw(t),
     "yaw.rate": yaw,
+    "steering.angle": lambda t: steering(speed(t), yaw(t)),
 }
+
+
+def steering(mps: float, radps: float) -> float:
+    """Of a car of 2.9 m wheelbase, steered 14:1, that understeers a little."""
+    return 14.0 * math.atan(2.9 * radps / mps * (1 + (mps / 28.0) ** 2))
 
 
 def found(
@@ -128,6 +135,7 @@ def test_a_reversing_car_is_not_doubted_for_its_direction() -> None:
             gear=lambda _: 3.0,
             acceleration_longitudinal=lambda t: -acceleration(t),
             acceleration_lateral=lambda t: -speed(t) * yaw(t),
+            steering_angle=lambda t: -RIGHT["steering.angle"](t),
         )
         == []
     )
@@ -135,6 +143,68 @@ def test_a_reversing_car_is_not_doubted_for_its_direction() -> None:
 
 def test_noise_is_not_doubted() -> None:
     assert found(acceleration_longitudinal=lambda t: math.sin(t * 977.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "what"), [(-1.0, "sign"), (57.3, "size"), (1 / 57.3, "size"), (0.2, "size")]
+)
+def test_a_steering_angle_of_wrong_sign_or_unit_is_found(factor: float, what: str) -> None:
+    [doubt] = found(steering_angle=lambda t: factor * RIGHT["steering.angle"](t))
+    assert (doubt.name, what in doubt.reason) == ("steering.angle", True)
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.6])
+def test_a_car_that_is_steered_more_or_less_than_others_is_not_doubted(factor: float) -> None:
+    assert found(steering_angle=lambda t: factor * RIGHT["steering.angle"](t) + 0.1) == []
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if name != "speed.vehicle"])
+def test_a_signal_that_stands_still_is_found(name: str) -> None:
+    still: dict[str, Any] = {name.replace(".", "_"): lambda _: 0.25}
+    [doubt] = found(**still)
+    assert (doubt.name, "stands still" in doubt.reason) == (name, True)
+
+
+def test_a_speed_that_stands_still_is_found_whatever_its_mean() -> None:
+    [doubt] = found(speed_vehicle=lambda _: 15.0)
+    assert (doubt.name, "stands still" in doubt.reason) == ("speed.vehicle", True)
+
+
+@pytest.mark.parametrize("factor", [3.6, 1 / 3.6, 1.609, 1 / 1.609])
+def test_a_wrong_speed_is_not_held_against_the_accelerations(factor: float) -> None:
+    doubts = found(speed_vehicle=lambda t: factor * speed(t))
+    assert [doubt.name for doubt in doubts] == ["speed.vehicle"]
+
+
+@pytest.mark.parametrize("factor", [-1.0, 57.3, 1 / 57.3])
+def test_a_wrong_yaw_rate_is_not_held_against_acceleration_and_steering(factor: float) -> None:
+    doubts = found(yaw_rate=lambda t: factor * yaw(t))
+    assert [doubt.name for doubt in doubts] == ["yaw.rate"]
+
+
+def test_what_is_doubted_stays_so_until_it_agrees_again() -> None:
+    truth = Truth()
+
+    def lie(start_s: float, *, calm: bool) -> frozenset[str]:
+        found(
+            truth=truth,
+            start_s=start_s,
+            calm=calm,
+            acceleration_longitudinal=lambda t: -acceleration(t),
+        )
+        return truth.doubted
+
+    after_lies, after_nothing = lie(0.0, calm=False), lie(40.0, calm=True)
+    found(truth=truth, start_s=80.0)
+    assert after_lies == after_nothing == {"acceleration.longitudinal"}
+    assert truth.doubted == set()
+
+
+def test_a_new_drive_does_not_believe_what_was_doubted() -> None:
+    truth = Truth()
+    found(truth=truth, yaw_rate=lambda t: -yaw(t))
+    found(truth=truth, seconds=2, start_s=3600.0, yaw_rate=lambda t: -yaw(t))
+    assert truth.doubted == {"yaw.rate"}
 
 
 def test_a_new_drive_is_told_anew() -> None:

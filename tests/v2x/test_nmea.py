@@ -125,6 +125,7 @@ def test_midnight_with_a_date_is_not_counted_twice() -> None:
         [rmc("120000"), gga("120000", quality=0)],
         [line("GNRMC,120000,V,,,,,,,221126,,,N"), line("GNGGA,120000,,,,,0,00,99.9,,,,,,")],
         [rmc("120000"), line("GNGSA,A,1,,,,,,,,,,,,,99.9,99.9,99.9")],
+        [rmc("120000"), line("GNGNS,120000,,,,,NNNN,00,99.9,,,,,V")],
     ],
 )
 def test_a_receiver_without_a_fix_gives_none(lines: list[bytes]) -> None:
@@ -161,6 +162,74 @@ def test_speed_and_course_come_from_vtg_where_rmc_has_none() -> None:
     [fix] = joined(bare, line("GPVTG,271.5,T,,M,10.0,N,18.5,K,A"))
     assert fix.speed_mps == pytest.approx(5.1444, abs=1e-4)
     assert fix.heading_deg == 271.5
+
+
+def test_height_comes_from_gns_where_there_is_no_gga() -> None:
+    gns = line("GNGNS,120000,5230.9780,N,01322.6620,E,ANNA,12,0.8,34.5,40.0,,,V")
+    [fix] = joined(rmc("120000"), gns)
+    assert fix.elevation_m == 74.5
+
+
+def test_gns_sentences_of_one_constellation_say_nothing_of_the_place() -> None:
+    whole = line("GNGNS,120000,5230.9780,N,01322.6620,E,AA,14,0.9,34.5,40.0,5.2,23,V")
+    parts = [line(f"{name}GNS,120000,,,,,,7,,,,5.2,23,V") for name in ("GP", "GL")]
+    joiner = NmeaJoiner()
+    fixes = [fix for text in (rmc("120000"), whole, *parts) for fix in joiner.feed(text)]
+    [fix] = fixes + joiner.flush()
+    assert (fix.elevation_m, joiner.broken) == (74.5, 0)
+
+
+def survey(at: str) -> tuple[bytes, bytes, bytes]:
+    """A receiver without RMC, as surveyors set theirs up."""
+    vtg = line("GNVTG,271.5,T,,M,10.0,N,18.5,K,A")
+    return gga(at), vtg, line(f"GPZDA,{at},22,11,2026,00,00")
+
+
+def test_without_rmc_the_date_comes_from_zda_and_the_speed_from_vtg() -> None:
+    lines = [text for second in range(4) for text in survey(f"12000{second}")]
+    fixes = joined(*lines)
+    assert [fix.t_ns for fix in fixes] == [ns(2026, 11, 22, 12, 0, n) for n in range(4)]
+    assert {fix.heading_deg for fix in fixes} == {271.5}
+    assert {round(fix.speed_mps or 0, 4) for fix in fixes} == {5.1444}
+
+
+def test_a_date_that_comes_once_a_second_keeps_no_fix_waiting() -> None:
+    joiner = NmeaJoiner()
+    late = []
+    for number in range(30):
+        at = f"12000{number // 10}.{number % 10}00"
+        zda = [line(f"GPZDA,{at},22,11,2026,00,00")] * (number % 10 == 0)
+        late.append(sum(len(joiner.feed(text)) for text in (rmc(at), gga(at), *zda)))
+    assert late == [0, 2, *[1] * 28]
+
+
+def test_midnight_by_zda_is_the_next_day() -> None:
+    late = [gga("235959"), line("GPZDA,235959,31,12,2026,00,00"), gga("000000"), gga("000001")]
+    early = [line("GPZDA,000001,01,01,2027,00,00"), gga("000002")]
+    fixes = joined(*late, *early)
+    first = ns(2026, 12, 31, 23, 59, 59)
+    assert [fix.t_ns for fix in fixes] == [first + n * SECOND for n in range(4)]
+
+
+@pytest.mark.parametrize("broken", ["31,02,2026", "0,0,0", ",,", "22,11,99999"])
+def test_a_date_that_is_none_is_counted_and_changes_nothing(broken: str) -> None:
+    joiner = NmeaJoiner()
+    joiner.feed(rmc("120000"))
+    joiner.feed(line(f"GPZDA,120000,{broken},00,00"))
+    [*_, fix] = joiner.feed(gga("120001")) + joiner.flush()
+    assert (fix.t_ns, joiner.broken) == (ns(2026, 11, 22, 12, 0, 1), 1)
+
+
+@pytest.mark.parametrize("ellipse", ["0.0,0.0,0.0", "-1.0,1.0,0.0", "1.0,-1.0,0.0"])
+def test_an_ellipse_that_none_can_be_is_no_accuracy(ellipse: str) -> None:
+    [fix] = joined(rmc("120000"), gst("120000", ellipse, "0.0,0.0,0.0"))
+    assert fix.semi_major_m is None
+
+
+def test_the_digits_of_a_precise_receiver_are_kept() -> None:
+    [fix] = joined(rmc("120000.00", place="5230.9780123,N,01322.6620456,E"))
+    assert fix.latitude_deg == pytest.approx(52 + 30.9780123 / 60, abs=1e-9)
+    assert fix.longitude_deg == pytest.approx(13 + 22.6620456 / 60, abs=1e-9)
 
 
 def test_empty_speed_and_course_are_not_known() -> None:
