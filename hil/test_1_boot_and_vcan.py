@@ -146,11 +146,12 @@ def own_log() -> bytes:
 
 
 def aside_log() -> bytes:
-    """Described and other frames in turns, a controller that goes off and comes back, an FD frame."""
+    """Described and other frames in turns, a controller that goes off, an FD frame."""
     plain, *_ = own_log().decode().splitlines()
     key = plain.partition("#")[0].split()[-1]
     lines = [
-        f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#00\n" for n in range(2 * ASIDE_FRAMES)
+        f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#{'00' * 8}\n"
+        for n in range(2 * ASIDE_FRAMES)
     ]
     lines += ["(6.0) can0 20000040#0000000000000000\n", "(6.1) can0 20000100#0000000000000000\n"]
     lines += [f"(6.2) can0 {key}##0{'00' * 64}\n", f"(6.3) can0 {key}#R\n"]
