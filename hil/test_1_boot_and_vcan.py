@@ -153,8 +153,11 @@ def aside_log() -> bytes:
         f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#{'00' * 8}\n"
         for n in range(2 * ASIDE_FRAMES)
     ]
-    lines += ["(6.0) can0 20000040#0000000000000000\n", "(6.1) can0 20000100#0000000000000000\n"]
-    lines += [f"(6.2) can0 {key}##0{'00' * 64}\n", f"(6.3) can0 {key}#R\n"]
+    lines += [
+        "(6.000000) can0 20000040#0000000000000000\n",
+        "(6.100000) can0 20000100#0000000000000000\n",
+    ]
+    lines += [f"(6.200000) can0 {key}##0{'00' * 64}\n", f"(6.300000) can0 {key}#R\n"]
     return "".join(lines).encode()
 
 
