@@ -13,6 +13,7 @@ did, from opening its bus until everything is on disk.
 """
 
 import asyncio
+import importlib
 import json
 import multiprocessing
 import resource
@@ -26,8 +27,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import can
 
 from agent.archive import Archive, archive
 from agent.cli.replay import NO_SIZE, recorded
@@ -101,6 +100,7 @@ def virtual(rate: int) -> Figures:
     sent = multiprocessing.Value("q", 0)
 
     def load() -> None:
+        can = importlib.import_module("can")  # not before the agent, which keeps it lean
         with can.Bus("bench-canbus", "virtual", ignore_config=True) as bus:
             evenly(rate, lambda number: bus.send(frames[number % len(frames)]), sent)
 

@@ -2,5 +2,5 @@
 
 from agent.lean import without
 
-with without("pandas"):
+with without("pandas"), without("numpy"):
     import sqlite_utils  # noqa: F401 - the read model is one of its databases
