@@ -86,6 +86,10 @@ if [ -f rav4.log ]; then canplayer -I rav4.log vcan1=can0 & fi
 wait
 sleep 3
 """
+INTERFACE = """
+for _ in $(seq 30); do ip link show can0 | grep -q ,UP && break; sleep 1; done
+ip -details -json link show can0
+"""
 NAMES = """
 set -e
 echo nameserver 127.0.0.1 > /etc/resolv.conf
@@ -106,7 +110,7 @@ canplayer -t -I last.log vcan0=can0
 """
 STEPS = (
     Step("booted", "cut -d ' ' -f 1 /proc/uptime"),
-    Step("interface", "ip -details -json link show can0"),
+    Step("interface", INTERFACE),
     Step("limit", "cat /proc/sys/net/core/rmem_max"),
     Step("prepare", PREPARE),
     Step("names", NAMES),
