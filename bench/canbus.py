@@ -6,7 +6,8 @@ Each drive runs the agent in a process of its own, so that its figures are its o
 - a saturated bus of 4,000 and of 8,000 described frames a second. The frames come as SocketCAN
   gives them, from another process, through the reader of SocketCAN; where the kernel has no CAN a
   UDP socket on loopback stands for the raw socket. The same through python-can's virtual bus, whose
-  sender is a thread of the same process and counts against us.
+  sender is a thread of the same process and counts against us; and a plain loop of python-can and
+cantools on that bus, which keeps nothing.
 
 Prints, asserts nothing. Share of a core is processor time by wall time, of everything the agent
 did, from opening its bus until everything is on disk.
@@ -26,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from agent.archive import Archive, archive
@@ -50,6 +52,9 @@ SLOT_S = 0.005
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 KONA = SHARED / "can" / "hyundai-kona-ev" / "230112-7-2019-pcan-ccan-power-off-on-ready-off.csv.gz"
 KONA_DBC = [SHARED / "dbc" / "kona-ev" / f"{bus}can.dbc" for bus in "cp"]
+
+CHANNEL = "bench-canbus"
+SIMCAR = installed_file("agent.dbc", "simcar.dbc")
 
 Figures = dict[str, Any]
 
@@ -95,18 +100,43 @@ def send(address: tuple[str, int], frames: list[bytes], rate: int, sent: Any) ->
 
 def virtual(rate: int) -> Figures:
     """The same frames through python-can's bus inside one process."""
-    clock = SystemClock()
-    frames = car_frames(clock)
+    sender, sent = virtual_sender(rate)
+    source = open_bus(f"virtual:{CHANNEL}")
+    return saturated(source, SystemClock(), sender.start, sender.join, lambda: sent.value)
+
+
+def virtual_sender(rate: int) -> tuple[threading.Thread, Any]:
+    """A thread that sends on python-can's virtual bus, and the count of what it sent."""
+    frames = car_frames(SystemClock())
     sent = multiprocessing.Value("q", 0)
 
     def load() -> None:
-        can = importlib.import_module("can")  # not before the agent, which keeps it lean
-        with can.Bus("bench-canbus", "virtual", ignore_config=True) as bus:
+        with can().Bus(CHANNEL, "virtual", ignore_config=True) as bus:
             evenly(rate, lambda number: bus.send(frames[number % len(frames)]), sent)
 
-    sender = threading.Thread(target=load)
-    source = open_bus("virtual:bench-canbus")
-    return saturated(source, clock, sender.start, sender.join, lambda: sent.value)
+    return threading.Thread(target=load), sent
+
+
+def plain(rate: int) -> Figures:
+    """The libraries' own loop on that bus: each frame received and decoded, nothing kept."""
+    database = importlib.import_module("cantools").database.load_file(SIMCAR)
+    sender, sent = virtual_sender(rate)
+    decoded = 0
+    with can().Bus(CHANNEL, "virtual", ignore_config=True) as bus:
+        used, begun = time.process_time(), time.monotonic()
+        sender.start()
+        while (frame := bus.recv(0.5)) is not None:
+            database.decode_message(frame.arbitration_id, frame.data, decode_choices=False)
+            decoded += 1
+        used, wall = time.process_time() - used, time.monotonic() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    lost = sent.value - decoded
+    return {"used_s": used, "wall_s": wall, "peak_bytes": peak, "sent": sent.value, "lost": lost}
+
+
+def can() -> ModuleType:
+    """python-can, loaded after the agent, which keeps it lean."""
+    return importlib.import_module("can")
 
 
 def evenly(rate: int, send_one: Callable[[int], object], sent: Any) -> None:
@@ -127,7 +157,7 @@ def saturated(
     join: Callable[[], None],
     sent: Callable[[], int],
 ) -> Figures:
-    decode, _ = decoder([installed_file("agent.dbc", "simcar.dbc")])
+    decode, _ = decoder([SIMCAR])
 
     async def drive(parts: Archive) -> None:
         sources = [Source(source.uri, lambda: BusFeed(source, decode, VinFinder()))]
@@ -166,6 +196,7 @@ DRIVES: dict[str, Callable[[], Figures]] = {
     "SocketCAN reader, 8,000/s": lambda: socketcan(8_000),
     "virtual bus, 4,000/s": lambda: virtual(4_000),
     "virtual bus, 8,000/s": lambda: virtual(8_000),
+    "python-can + cantools, 4,000/s": lambda: plain(4_000),
 }
 
 
@@ -183,7 +214,7 @@ def main() -> None:
         figures = json.loads(done.stdout)
         share, rate = figures["used_s"] / figures["wall_s"], figures["sent"] / figures["wall_s"]
         print(
-            f"  {name:<26} {figures['sent']:>7,} frames, {rate:>5,.0f}/s, {figures['lost']} lost, "
+            f"  {name:<30} {figures['sent']:>7,} frames, {rate:>5,.0f}/s, {figures['lost']} lost, "
             f"{share:.1%} of a core, peak {figures['peak_bytes'] / 1e6:.0f} MB"
         )
 
