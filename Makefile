@@ -29,6 +29,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.canbus
 	$(BIN)/python -m bench.bsm
 	$(BIN)/python -m bench.lateness
 	$(BIN)/python -m bench.store --growth

@@ -163,9 +163,10 @@ def deliver_frames(
 def decoded(decoder: Decoder) -> Counter[str]:
     """What became of the frames that reached a decoder so far, as events.InputCounted has it."""
     return Counter(
-        decoded=decoder.described - decoder.undecodable,
+        decoded=decoder.described - decoder.undecodable - decoder.damaged,
         undescribed=decoder.undescribed,
         undecodable=decoder.undecodable,
+        damaged=decoder.damaged,
     )
 
 

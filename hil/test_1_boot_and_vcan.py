@@ -86,6 +86,10 @@ if [ -f rav4.log ]; then canplayer -I rav4.log vcan1=can0 & fi
 wait
 sleep 3
 """
+INTERFACE = """
+for _ in $(seq 30); do ip link show can0 | grep -q ,UP && break; sleep 1; done
+ip -details -json link show can0
+"""
 NAMES = """
 set -e
 echo nameserver 127.0.0.1 > /etc/resolv.conf
@@ -106,7 +110,7 @@ canplayer -t -I last.log vcan0=can0
 """
 STEPS = (
     Step("booted", "cut -d ' ' -f 1 /proc/uptime"),
-    Step("interface", "ip -details -json link show can0"),
+    Step("interface", INTERFACE),
     Step("limit", "cat /proc/sys/net/core/rmem_max"),
     Step("prepare", PREPARE),
     Step("names", NAMES),
@@ -146,14 +150,18 @@ def own_log() -> bytes:
 
 
 def aside_log() -> bytes:
-    """Described and other frames in turns, a controller that goes off and back, an FD frame."""
+    """Described and other frames in turns, a controller that goes off, an FD frame."""
     plain, *_ = own_log().decode().splitlines()
     key = plain.partition("#")[0].split()[-1]
     lines = [
-        f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#00\n" for n in range(2 * ASIDE_FRAMES)
+        f"({n / 100:.6f}) can0 {key if n % 2 else '7FE'}#{'00' * 8}\n"
+        for n in range(2 * ASIDE_FRAMES)
     ]
-    lines += ["(6.0) can0 20000040#0000000000000000\n", "(6.1) can0 20000100#0000000000000000\n"]
-    lines += [f"(6.2) can0 {key}##0{'00' * 64}\n", f"(6.3) can0 {key}#R\n"]
+    lines += [
+        "(6.000000) can0 20000040#0000000000000000\n",
+        "(6.100000) can0 20000100#0000000000000000\n",
+    ]
+    lines += [f"(6.200000) can0 {key}##0{'00' * 64}\n", f"(6.300000) can0 {key}#R\n"]
     return "".join(lines).encode()
 
 

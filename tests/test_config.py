@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.archive import Archive
 from agent.bsm.message import VehicleDetails
-from agent.config import host_and_port, load_config
+from agent.compose import bus_sources
+from agent.config import BusConfig, host_and_port, load_config
 from agent.errors import ConfigError
 from agent.obd.guard import Limits
 
@@ -155,3 +157,25 @@ def test_what_is_known_of_a_car_goes_into_its_messages(tmp_path: Path) -> None:
 def test_what_cannot_be_known_of_a_car_is_refused(tmp_path: Path, line: str) -> None:
     car = f"[vehicle]\nwidth_m = 1.8\nlength_m = 4.5\n{line}\n"
     assert line.partition(" ")[0] in refused(tmp_path, GOOD + car)
+
+
+SIMCAR = Path(__file__).parents[1] / "dbc" / "simcar.dbc"
+
+
+def test_filter_is_off_unless_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text(GOOD, encoding="utf-8")
+    assert load_config(tmp_path / "agent.toml").bus[0].filter is False
+
+
+@pytest.mark.parametrize(
+    ("bus", "why"),
+    [
+        (BusConfig(uri="virtual:x", dbc=(str(SIMCAR),), filter=True), "for can: alone"),
+        (BusConfig(uri="can:can0", filter=True), "no file of dbc describes a frame"),
+    ],
+)
+def test_filter_that_cannot_be_is_refused_before_anything_starts(
+    bus: BusConfig, why: str, parts: Archive
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        bus_sources(bus, parts)

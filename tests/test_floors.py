@@ -6,11 +6,12 @@ from pathlib import Path
 
 AGENT = Path(__file__).parent.parent / "agent"
 
-GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files"}
+GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files", "lean"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
 GALLERY = {
     "record",
+    "tally",
     "narrow",
     "retain",
     "upload",

@@ -113,8 +113,8 @@ def command(
             driven = asyncio.run(_drive(parts, core, decode, file, fixes, seconds))
             sale = asyncio.run(sell(parts, FileKey(curve.new_scalar(), protected=False)))
             parts.writer.flush()
-        project(directory)
-        summary = _summary(directory, core, driven, sale)
+        losses = project(directory)
+        summary = _summary(directory, core, driven, sale) | {"losses": losses}
         if report is not None:
             write_report(directory, report)
     if file is not None:

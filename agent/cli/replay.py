@@ -197,13 +197,15 @@ def recorded(source: LogSource, decode: Decoder) -> Source:
     return Source(source.uri, lambda: BusFeed(source, decode, finder), finite=True)
 
 
-def project(directory: Path) -> None:
-    """Bring the read model of a closed state directory up to its log."""
+def project(directory: Path) -> dict[str, int]:
+    """Bring the read model of a closed state directory up to its log; why how much was lost."""
     with (
         LogReader.open(directory / "events.db") as log,
         ReadModel.open(directory / "readmodel.db") as model,
     ):
         model.catch_up(log)
+        rows = model.db["loss_total"].rows
+        return {f"{row['what']}, {row['reason']}": row["count"] for row in rows}
 
 
 def _summary(
@@ -212,11 +214,12 @@ def _summary(
     taken = sum(file.counts.taken for file in files)
     stamps = [file.stamps for file in files]
     handled = decode.described + decode.undescribed
-    project(directory)
+    losses = project(directory)
     checked = verify(directory / "events.db")
     return {
         "frames": taken,
         "frames_lost": taken - handled,
+        "losses": losses,
         "frames_undescribed": decode.undescribed,
         "frames_undecodable": decode.undecodable,
         "frames_damaged": decode.damaged,

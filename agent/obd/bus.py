@@ -232,12 +232,14 @@ class BusSource:
             self._wake(loop)
 
     def _read_to_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stop.is_set():
-            if self._reader.wait(_WAIT_S):
-                self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
-                self._read_what_is_there(loop)
-        self._reader.stop()  # so that the last batch is the last
-        self._read_what_is_there(loop)
+        try:
+            while not self._stop.is_set():
+                if self._reader.wait(_WAIT_S):
+                    self._stop.wait(BATCH_S)  # frames gather in the driver's queue meanwhile
+                    self._read_what_is_there(loop)
+        finally:  # an interface that went down still has what came before
+            self._reader.stop()  # so that the last batch is the last
+            self._read_what_is_there(loop)
 
     def _read_what_is_there(self, loop: asyncio.AbstractEventLoop) -> None:
         self._hand_over(self._reader.read(), loop)

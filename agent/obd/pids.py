@@ -10,10 +10,13 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-import obd
 
 from agent.errors import MalformedInputError
+from agent.lean import without
 from agent.signals import Signal
+
+with without("numpy"):  # its units would bring it along
+    import obd
 
 CURRENT_DATA: Final = 0x01
 ORIGIN: Final = "obd"

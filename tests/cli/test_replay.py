@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.events import SignalsSampled, decode
+from agent.eventstore.reader import LogReader
+from agent.privacy import Level
 from tests.cli.conftest import Cli
 from tests.shared import RAV4, SHARED, TOYOTA_DBC, needs_shared
 
@@ -169,3 +172,71 @@ def test_an_acceleration_of_the_wrong_sign_is_told_in_one_line(
     assert len(lines) == doubted
     assert all(line.startswith("acceleration.longitudinal is doubted") for line in lines)
     assert result.code == 0
+
+
+def odd_log() -> str:
+    """Of a recorder whose clock has whole seconds, was set back, and which slept for a minute."""
+    lines = []
+    second = 1_600_000_000
+    for number in range(300):
+        lines.append(f"({second}) can0 0A1#{number.to_bytes(8, 'little').hex()}\n")
+        second += number % 10 == 9
+        second += {100: -3600, 150: 61}.get(number, 0)
+    lines[200:200] = [
+        f"({second}) can0 123#R\n",
+        f"({second}) can0 20000004#0010000000000000\n",
+        f"({second}) can0 20000040#0000000000000000\n",
+        f"({second}) can0 20000100#0000000000000000\n",
+    ]
+    return "".join(lines)
+
+
+def test_odd_times_are_counted_and_the_order_is_that_of_the_recording(
+    cli: Cli, tmp_path: Path
+) -> None:
+    log, state = tmp_path / "odd.log", tmp_path / "state"
+    log.write_text(odd_log())
+
+    result = cli("replay", log, "--dbc", SIMCAR, "--state", state, "--json")
+
+    summary = json.loads(result.out)
+    assert result.code == 0
+    assert {name: summary[name] for name in summary if name.startswith("times_")} == {
+        "times_back": 1,
+        "times_back_s_max": 3600.0,
+        "times_gaps": 1,
+        "times_gap_s_max": 61.0,
+        "times_whole_seconds": True,
+    }
+    assert (summary["frames"], summary["frames_lost"], summary["frames_remote"]) == (300, 0, 1)
+    assert summary["error_frames"] == {"error passive": 1, "bus off": 1, "restarted": 1}
+    kmh = [raw / 100 for raw in range(300)]
+    assert recorded_values(state, "speed.vehicle") == pytest.approx([v / 3.6 for v in kmh])
+
+
+def recorded_values(state: Path, name: str) -> list[float]:
+    """Of one signal, in the order of the log."""
+    with LogReader.open(state / "events.db") as log:
+        events = [decode(one.kind, one.payload) for one in log.read() if one.level == Level.LV3]
+    sampled = [event for event in events if isinstance(event, SignalsSampled)]
+    return [v for event in sampled for v in event.series.get(name, ([], []))[1]]
+
+
+def test_log_answers_what_became_of_every_frame(cli: Cli, tmp_path: Path) -> None:
+    log, state = tmp_path / "odd.log", tmp_path / "state"
+    log.write_text(odd_log() + "(1600000000) can0 7FF#00\n(1600000000) can0 0A1#0\n")
+    cli("replay", log, "--dbc", SIMCAR, "--state", state)
+
+    inputs = json.loads(cli("log", "state", state, "--json").out)["inputs"]
+
+    assert {row["fate"]: row["count"] for row in inputs} == {
+        "decoded": 300,
+        "undescribed": 1,
+        "broken": 1,
+        "remote": 1,
+        "error: error passive": 1,
+        "error: bus off": 1,
+        "error: restarted": 1,
+    }
+    assert {row["uri"] for row in inputs} == {"replay:odd.log"}
+    assert sum(row["count"] for row in inputs) == len(log.read_text().splitlines())

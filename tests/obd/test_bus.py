@@ -214,15 +214,15 @@ def test_filter_is_refused_where_the_kernel_has_none() -> None:
 async def test_bus_that_goes_off_says_so_though_no_frame_comes() -> None:
     source = open_bus("virtual:off")
     with can.Bus(interface="virtual", channel="off") as sender:
-        batches = source.batches()
-        waiting = asyncio.create_task(anext(batches))
-        await asyncio.sleep(0)
         sender.send(can.Message(arbitration_id=0x40, is_error_frame=True, data=bytes(8)))
-        assert await asyncio.wait_for(waiting, 2) == []
+        async with asyncio.timeout(2):
+            async for batch in source.batches():
+                assert batch == []
+                break
     [(_, channel, state)] = source.states()
     assert (channel, state) == ("off", "bus off")
     assert source.states() == []
-    await batches.aclose()
+    source.close()
 
 
 def test_name_of_the_interface_is_needed() -> None:

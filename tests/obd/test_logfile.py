@@ -119,6 +119,8 @@ def test_trace_of_one_recording_in_three_versions_gives_the_same_frames() -> Non
     [
         ("(1.5) can0 123#0102\n", CanFrame(0x123, b"\1\2", 1_500_000_000, "can0")),
         ("(1.000001) x 00000123#\n", CanFrame(0x123, b"", 1_000_001_000, "x", extended=True)),
+        ("(1533226488) can0 123#01\n", CanFrame(0x123, b"\1", 1_533_226_488 * 10**9, "can0")),
+        (" (7)  can1  123   [1]  01\n", CanFrame(0x123, b"\1", 7 * 10**9, "can1")),
         ("(1.0) c 123##1AABB T\n", CanFrame(0x123, b"\xaa\xbb", 10**9, "c", fd=True)),
         (
             " (1.25)  can1  123   [2]  01 02  '..'\n",
@@ -165,6 +167,40 @@ def test_remote_and_error_frames_are_counted_apart(tmp_path: Path, line: str) ->
     recording = log(tmp_path, CANDUMP + line)
     assert len(list(recording)) == 1
     assert (recording.counts.other, recording.counts.broken) == (1, 0)
+
+
+def test_error_frames_are_counted_by_what_they_say(tmp_path: Path) -> None:
+    lines = [
+        "(1.0) can0 20000040#0000000000000000\n",
+        "(2.0) can0 20000004#0020000000000000\n",
+        "(3.0) can0 20000002#\n",
+    ]
+    recording = log(tmp_path, CANDUMP + "".join(lines))
+    assert len(list(recording)) == 1
+    assert recording.counts.errors == {"bus off": 1, "error passive": 1, "arbitration lost": 1}
+    assert [state for _, _, state in recording.errors.take()] == ["bus off", "error passive"]
+
+
+def test_error_frames_of_the_console_form_say_the_same(tmp_path: Path) -> None:
+    line = " (1.25)  can1  20000040   [8]  00 00 00 00 00 00 00 00   ERRORFRAME\n"
+    recording = log(tmp_path, " (1.0)  can1  123   [1]  01\n" + line)
+    assert len(list(recording)) == 1
+    assert recording.counts.errors == {"bus off": 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(1.0) can0 123#000102030405060708\n",
+        "(1.0) can0 123#0\n",
+        f"(1.0) can0 123##0{'00' * 65}\n",
+        "(1.0) can0 20000040#0\n",
+    ],
+)
+def test_wrong_length_costs_the_line(tmp_path: Path, line: str) -> None:
+    recording = log(tmp_path, CANDUMP + line)
+    assert len(list(recording)) == 1
+    assert recording.counts.broken == 1
 
 
 def test_time_of_day_goes_on_after_midnight(tmp_path: Path) -> None:

@@ -67,12 +67,16 @@ def test_kinds_of_frames_keep_their_marks(wire: Wire) -> None:
     ]
 
 
-def test_octets_are_those_python_can_sends() -> None:
+def test_octets_that_python_can_sends_are_read(wire: Wire) -> None:
     plain = can.Message(arbitration_id=0x123, is_extended_id=False, data=DATA)
-    wide = can.Message(arbitration_id=0x1234567, data=bytes(12), is_fd=True)
-    assert build_can_frame(plain) == classic(0x123)
-    assert build_can_frame(wide)[:20] == fd(0x8123_4567, bytes(12))[:20]
-    assert len(build_can_frame(wide)) == len(fd(0, b""))
+    wide = can.Message(arbitration_id=0x1234567, data=DATA * 2, is_fd=True)
+    remote = can.Message(arbitration_id=0x55, is_remote_frame=True)
+    frames = wire.read(*map(build_can_frame, (plain, wide, remote)))
+    assert [(f.can_id, f.data, f.extended, f.fd) for f in frames] == [
+        (0x123, DATA, False, False),
+        (0x1234567, DATA * 2, True, True),
+    ]
+    assert wire.counts.remote == 1
 
 
 def test_frames_without_data_are_counted_by_what_they_are(wire: Wire) -> None:
