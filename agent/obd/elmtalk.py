@@ -29,14 +29,12 @@ MOST_BYTES: Final = 16_384
 QUIET_SLICES: Final = 3
 
 RESET: Final = "ATZ"
-ECHO_ON: Final = "ATE1"
-ECHO_OFF: Final = "ATE0"
 WHO: Final = "ATI"
 NEEDED: Final = ("ATL0", "ATS0", "ATH1")
 """No line feeds, no spaces, with identifiers."""
 WELCOME: Final = ("ATD1", "ATAT1", "ATST32", "ATSP0")
 """Frame lengths, adaptive timing, at most 200 ms for an ECU, any protocol; clones may lack them."""
-SETTINGS: Final = frozenset({RESET, ECHO_ON, ECHO_OFF, WHO, *NEEDED, *WELCOME})
+SETTINGS: Final = frozenset({RESET, WHO, *NEEDED, *WELCOME})
 _ENTER: Final = "\r"
 _SPOIL: Final = "ZZZZZZZZ\r"  # makes of whatever was typed so far a command that is none
 
@@ -82,10 +80,7 @@ class Dialogue:
                 break
         else:
             raise SourceLostError(f"the adapter does not answer {RESET}")
-        self._plain(ECHO_ON, SETTING_NS)
-        self._echoes = any(self._shows_echo() for _ in range(ECHO_TRIES))
-        if not self._echoes:
-            self._plain(ECHO_OFF, SETTING_NS)
+        self._echoes = self._shows_echo()
         for setting in (*NEEDED, *WELCOME):
             if self._clock.mono_ns() > end:
                 raise SourceLostError(f"the adapter takes over {BEGIN_NS // SECOND} s to begin")
@@ -182,12 +177,22 @@ class Dialogue:
             raise SourceLostError(f"the adapter is silent, {self._silent} commands long")
 
     def _shows_echo(self) -> bool:
-        """Whether each character comes back as it is typed."""
+        """Whether each character comes back as it is typed, as it does after a reset.
+
+        Raises SourceLostError when some come and others do not.
+        """
         self._echoes = True
-        taken = self._typed(WHO, self._clock.mono_ns() + ECHO_NS)
-        self._write(_ENTER if taken else _SPOIL)
-        self._unsure = not self._wait_for(PROMPT, ECHO_NS)
-        return taken
+        seen = False
+        for _ in range(ECHO_TRIES):
+            taken = self._typed(WHO, self._clock.mono_ns() + ECHO_NS)
+            seen = seen or bool(self._heard)
+            self._write(_ENTER if taken else _SPOIL)
+            self._unsure = not self._wait_for(PROMPT, ECHO_NS)
+            if taken:
+                return True
+        if seen:
+            raise SourceLostError("the adapter echoes other characters than it was sent")
+        return False
 
     def _plain(self, command: str, limit_ns: int) -> bytes | None:
         """What came up to the prompt; None when that did not come."""
