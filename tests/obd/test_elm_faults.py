@@ -100,7 +100,7 @@ def test_no_fault_makes_a_question_late_or_an_answer_wrong(
     dice = Random(seed)
     adapter = FaultyAdapter(clock, seed, faults(dice), style(dice))
     requester = None
-    for _ in range(40):
+    for _ in range(25):
         requester = requester or connected(adapter, clock, monkeypatch)
         if requester is None:
             continue
