@@ -185,10 +185,11 @@ class Session:
         now = self._clock.mono_ns()
         if now >= self._end_ns:
             return None
+        searched = self._dialogue.busy
         said = self._dialogue.exchange(command.upper(), self._end_ns - now, self._last_ns - now)
         if said is None:
-            self._complain("no echo")
-        elif searching(said.octets):
+            self._complain("busy" if self._dialogue.busy else "no echo")
+        elif searched or searching(said.octets):
             now = self._clock.mono_ns()
             self._end_ns = min(self._last_ns, now + self._limit_ns)
         return said

@@ -70,6 +70,11 @@ class Dialogue:
         self._unsure = False
         self._busy_until_ns: int | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it was still looking for the bus when it was heard last."""
+        return self._busy_until_ns is not None
+
     def begin(self) -> None:
         """Reset the adapter and tell it how to print. Raises SourceLostError; ends within 8 s."""
         end = self._clock.mono_ns() + BEGIN_NS

@@ -45,6 +45,8 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
 class FaultyAdapter:
     """
     services: those that were asked of the car
+    search_ns: how long the next question makes it look for the bus
+    lose_next: bytes of the next command that do not reach it
     given:    what the car answered: (PID or service, ECU) -> [(time, data)]
     """
 
@@ -53,6 +55,8 @@ class FaultyAdapter:
         self.given: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
         self.faults = faults
         self.closed = False
+        self.search_ns = 0
+        self.lose_next = 0
         self._clock = clock
         self._dice = Random(seed)
         self._style = style
@@ -75,6 +79,7 @@ class FaultyAdapter:
         return bytes(octets)
 
     def write(self, octets: bytes) -> None:
+        octets, self.lose_next = octets[self.lose_next :], 0
         for octet in octets:
             if self._dice.random() >= self.faults.loss_in:
                 self._hear(chr(octet))
@@ -101,7 +106,11 @@ class FaultyAdapter:
         if self._dice.random() < self.faults.garbage:
             length = self._dice.randrange(1, 40)
             self._print("".join(chr(self._dice.randrange(256)) for _ in range(length)) + "\r")
-        self._print(self._answer(command) + "\r")
+        answer = self._answer(command)
+        if self.search_ns and not command.startswith("AT"):
+            self._print("SEARCHING...\r")
+            self._free_ns, self.search_ns = self._free_ns + self.search_ns, 0
+        self._print(answer + "\r")
         if self._dice.random() >= self.faults.no_prompt:
             self._print(">")
 
