@@ -22,10 +22,11 @@ class Manner:
         self._votes: Counter[Line] = Counter()
         self._known: dict[str, tuple[bool, bool]] = {}
         self._strangers: Counter[str] = Counter()
+        self._ignored: set[str] = set()
 
     @property
     def known(self) -> bool:
-        """An ECU not met yet that comes again and again is met first."""
+        """An ECU not met yet that comes again and again is met first, if it lets itself be met."""
         return bool(self._known) and max(self._strangers.values(), default=0) < _NEW_ECU_AFTER
 
     def meet(self, lines: Iterable[Line]) -> None:
@@ -35,13 +36,14 @@ class Manner:
             self._known = {
                 line.ecu: (line.counted, len(line.data) == LONGEST_FRAME) for line in lines
             }
+            self._ignored |= self._strangers.keys() - self._known.keys()
             self._votes.clear()
             self._strangers.clear()
 
     def fits(self, line: Line) -> bool:
         """Whether a line is of a known ECU, and as long as its lines are."""
         if line.ecu not in self._known:
-            self._strangers[line.ecu] += 1
+            self._strangers[line.ecu] += line.ecu not in self._ignored
             return False
         counted, padded = self._known[line.ecu]
         return line.counted == counted and (not padded or len(line.data) == LONGEST_FRAME)

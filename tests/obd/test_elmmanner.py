@@ -46,6 +46,19 @@ def test_a_line_of_another_shape_or_ecu_does_not_fit() -> None:
     assert not manner.fits(Line("7EA", FULL, counted=True))
 
 
+def test_an_ecu_that_does_not_say_which_pids_it_has_is_looked_for_once() -> None:
+    manner = met(PADS)
+    for _ in range(ALIKE):
+        manner.fits(PLAIN)
+    unknown = not manner.known
+    for _ in range(ALIKE):
+        manner.meet([PADS])
+    for _ in range(2 * ALIKE):
+        assert not manner.fits(PLAIN)
+    assert unknown
+    assert manner.known
+
+
 def test_an_ecu_that_woke_up_later_is_met_before_anything_else() -> None:
     manner = met(PADS)
     for _ in range(ALIKE):
