@@ -88,6 +88,8 @@ class Session:
                 break
             told = printed(said.octets)
             self._note(told, said)
+            if not told.frames:
+                break
             self._manner.meet(told.frames)
         return self._manner.known
 

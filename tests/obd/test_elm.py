@@ -137,6 +137,21 @@ def test_an_adapter_that_is_not_there_is_told_in_one_line() -> None:
             ElmRequester(uri, CLOCK).connect()
 
 
+def test_a_serial_adapter_that_was_pulled_out_is_told_and_opened_again(tmp_path: Path) -> None:
+    device = tmp_path / "adapter"
+    requester = ElmRequester(f"elm:{device}", CLOCK)
+    for place in ("first", "second"):
+        with emulator(_folder(tmp_path, place)) as name:
+            device.symlink_to(name)
+            requester.connect()
+            assert len(requester.ask(0x01, 0x0D)) == 1
+        with pytest.raises(SourceLostError, match="adapter"):
+            requester.ask(0x01, 0x0D)
+        with pytest.raises(SourceLostError, match="adapter"):
+            requester.connect()
+        device.unlink()
+
+
 @pytest.mark.parametrize(
     ("bus", "named"),
     [
