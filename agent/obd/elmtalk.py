@@ -25,6 +25,7 @@ BEGIN_NS: Final = 6 * SECOND
 SEARCH_NS: Final = 30 * SECOND
 """An ELM327 that tries every protocol in turn takes 10 to 20 s."""
 MOST_SILENT: Final = 3
+"""Commands without a prompt; that many in a row can be told apart by their echo."""
 MOST_BYTES: Final = 16_384
 QUIET_SLICES: Final = 3
 
@@ -138,11 +139,10 @@ class Dialogue:
             self._write(_SPOIL)
         self._unsure = False
         self._count += 1
-        spaced = command[:2] + " " * (1 + self._count % 3) + command[2:]
+        spaced = command[:2] + " " * (1 + self._count % MOST_SILENT) + command[2:]
         self._write(spaced)
-        end = min(self._clock.mono_ns() + ECHO_NS, end_ns)
         while not self._heard.endswith(spaced.encode()):
-            if self._clock.mono_ns() >= end or self._stopping.is_set():
+            if self._clock.mono_ns() >= end_ns or self._stopping.is_set():
                 self._unsure = True
                 return False
             self._hear()

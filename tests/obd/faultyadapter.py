@@ -46,6 +46,7 @@ class FaultyAdapter:
     """
     services: those that were asked of the car
     search_ns: how long the next question makes it look for the bus
+    stall_ns:  how late everything is from the next command on
     lose_next: bytes of the next command that do not reach it
     given:    what the car answered: (PID or service, ECU) -> [(time, data)]
     """
@@ -57,6 +58,7 @@ class FaultyAdapter:
         self.closed = False
         self.search_ns = 0
         self.lose_next = 0
+        self.stall_ns = 0
         self._clock = clock
         self._dice = Random(seed)
         self._style = style
@@ -80,6 +82,8 @@ class FaultyAdapter:
 
     def write(self, octets: bytes) -> None:
         octets, self.lose_next = octets[self.lose_next :], 0
+        self._free_ns = max(self._free_ns, self._clock.mono_ns()) + self.stall_ns
+        self.stall_ns = 0
         for octet in octets:
             if self._dice.random() >= self.faults.loss_in:
                 self._hear(chr(octet))

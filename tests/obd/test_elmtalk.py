@@ -172,10 +172,28 @@ def test_digits_lost_on_the_way_out_never_make_another_question(
     requester.ask(0x01, 0x04)
     adapter.asked.clear()
     adapter.lose_next = 2
+    assert requester.ask(0x01, 0x04) == []
+    assert adapter.asked == []
     assert len(requester.ask(0x01, 0x04)) == 1
     assert requester.complaints["no echo"] == 1
     assert adapter.asked == ["041ZZZZZZZZ", "0104"]  # the first is made to be no command
     assert adapter.services == {0x01}
+
+
+@pytest.mark.parametrize("stall_ms", range(250, 2500, 150))
+def test_an_answer_that_was_held_up_is_not_taken_for_one_to_the_same_question_later(
+    connect: Connect, clock: ManualClock, stall_ms: int
+) -> None:
+    adapter = Scripted(clock, {})
+    requester = connect(adapter)
+    requester.ask(0x01, 0x0D)
+    adapter.stall_ns = stall_ms * MS
+    for _ in range(4):
+        begun = clock.mono_ns()
+        found = [reply for reply in requester.ask(0x01, 0x0D) if isinstance(reply, Answer)]
+        times = {data: at for at, data in adapter.given["0D", "0"]}
+        assert all(times[answer.data] >= begun for answer in found)
+    assert found
 
 
 def test_a_flood_without_an_end_is_a_loss_and_takes_no_memory(
