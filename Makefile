@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m bench.canbus
 	$(BIN)/python -m bench.bsm
 	$(BIN)/python -m bench.lateness
+	$(BIN)/python -m bench.obd
 	$(BIN)/python -m bench.store --growth
 	$(BIN)/python -m bench.retention
 

@@ -1,10 +1,9 @@
 """Start, watch, open again with back-off, stop: the loops round the recorder.
 
 Each source has a task that reads it and, when it is lost, opens it again after a wait that
-doubles from 1 s to 60 s, or to what
-the source says. A tick task runs every 100 ms on the monotonic clock. Stopping cancels
-every task; each ends at its next await. Recordings end by themselves, and with the last of them
-the service ends.
+doubles from 1 s to 60 s, or to what the source says. A tick task runs every 100 ms on the monotonic
+clock. Stopping cancels every task; each ends at its next await. Recordings end by themselves, and
+with the last of them the service ends.
 """
 
 import asyncio

@@ -133,6 +133,24 @@ async def test_a_source_that_is_lost_is_opened_again_with_growing_waits(parts: A
     assert set(lost[:4]) == {"unplugged"}
 
 
+async def test_a_source_may_say_how_long_it_is_waited_for_at_most(parts: Archive) -> None:
+    stop = asyncio.Event()
+    tries = 0
+
+    def open_() -> Feed:
+        nonlocal tries
+        tries += 1
+        if tries == 6:
+            stop.set()
+        raise SourceLostError("no such adapter")
+
+    with capture_logs() as lines:
+        source = Source("elm:/dev/ttyUSB0", open_, longest_wait_s=4.0)
+        await asyncio.wait_for(service(parts, source).run(stop), 5)
+
+    assert [line["again_in_s"] for line in lines][:5] == [1.0, 2.0, 4.0, 4.0, 4.0]
+
+
 async def test_a_source_that_gave_something_is_opened_again_soon(parts: Archive) -> None:
     stop = asyncio.Event()
     opened_so_far: list[Feed] = []

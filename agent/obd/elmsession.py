@@ -7,9 +7,10 @@ import msgspec
 import structlog
 
 from agent.clock import MS, SECOND, Clock
-from agent.obd.elmframes import Assembler, Frames
+from agent.obd.elmframes import messages
+from agent.obd.elmmanner import ALIKE, Manner
 from agent.obd.elmtalk import Dialogue, Said
-from agent.obd.elmtext import UNKNOWN_COMMAND, Printed, printed, searching
+from agent.obd.elmtext import TORN, UNKNOWN_COMMAND, Printed, printed, searching
 from agent.obd.pids import CURRENT_DATA
 from agent.obd.question import (
     NEGATIVE,
@@ -31,6 +32,8 @@ so that it is another PID each time."""
 MOST_LINES: Final = 15
 _NRC_PLACE: Final = 2
 
+WHICH_PIDS: Final = Question(CURRENT_DATA, 0x00)
+
 Replies = dict[str, Reply]
 
 _log = structlog.get_logger()
@@ -43,7 +46,7 @@ class _Round(msgspec.Struct):
     """
 
     said: Said
-    answers: Frames
+    answers: list[tuple[str, bytes]]
     broken: Replies
     unknown: bool
 
@@ -55,9 +58,9 @@ class Session:
         self._dialogue = dialogue
         self._clock = clock
         self._complaints = complaints
-        self._assembler = Assembler()
+        self._manner = Manner()
         self._together = Together()
-        self._ahead: dict[int, tuple[int, Replies]] = {}
+        self._ahead: dict[int, tuple[Said, Replies]] = {}
         self._hintless: set[bool] = set()
         self._suspect = False
         self._questions = 0
@@ -69,18 +72,33 @@ class Session:
         self._limit_ns = min(timeout_ns + LINE_NS, LONGEST_NS)
         self._end_ns = now + self._limit_ns
         self._last_ns = now + LONGEST_NS
+        if not self._manner.known and not self._met():
+            return {}
         if question.service != CURRENT_DATA:
             return self._alone(question)
         pid = question.pid or 0
         self._together.asked(pid, now)
         return self._kept(pid, now) or self._learned(pid) or self._alone(question)
 
+    def _met(self) -> bool:
+        """Get to know how the adapter and the ECUs print, before anything is taken from them."""
+        for _ in range(ALIKE):
+            said = self._exchange(WHICH_PIDS.message().hex())
+            if said is None:
+                break
+            told = printed(said.octets)
+            self._note(told, said)
+            if not told.frames:
+                break
+            self._manner.meet(told.frames)
+        return self._manner.known
+
     def _kept(self, pid: int, now_ns: int) -> Replies | None:
         """What came along with an earlier question, unless it is too old."""
-        measured_ns, replies = self._ahead.pop(pid, (0, {}))
-        if not replies or now_ns - measured_ns > AHEAD_NS:
+        said, replies = self._ahead.pop(pid, (None, {}))
+        if said is None or now_ns - said.asked_ns > AHEAD_NS:
             return None
-        age = 2 * (measured_ns - now_ns)
+        age = 2 * (said.asked_ns - now_ns) + said.took_ns
         return {
             ecu: Answer(ecu, reply.data, age)
             for ecu, reply in replies.items()
@@ -110,8 +128,7 @@ class Session:
                 self._suspect = found is None or not found.answers
                 self._complain("several PIDs not answered as one by one")
             return None
-        middle = found.said.asked_ns + found.said.took_ns // 2
-        self._ahead |= {other: (middle, values[other]) for other in pids if other != pid}
+        self._ahead |= {other: (found.said, values[other]) for other in pids if other != pid}
         return values[pid]
 
     def _taken_apart(self, pids: list[int], found: _Round) -> dict[int, Replies] | None:
@@ -125,11 +142,8 @@ class Session:
         return values
 
     def _alone(self, question: Question) -> Replies:
-        """One question, as it is; once more where the adapter's way with padding is unknown."""
-        command = question.message().hex().upper()
-        found = self._round(command)
-        if found is not None and any(self._assembler.doubts(ecu) for ecu in found.broken):
-            found = self._round(command) or found
+        """One question, as it is."""
+        found = self._round(question.message().hex().upper())
         if found is None:
             return {}
         replies = dict(found.broken)
@@ -147,24 +161,40 @@ class Session:
 
     def _round(self, command: str) -> _Round | None:
         """One command and its answers; None when there is no time left, or the adapter is deaf."""
+        said = self._exchange(command)
+        if said is None:
+            return None
+        told = printed(said.octets)
+        self._note(told, said)
+        broken: Replies = {ecu: Fragment(ecu, TORN) for ecu in told.torn}
+        answers = []
+        by_ecu: dict[str, list[bytes]] = {}
+        for line in told.frames:
+            if self._manner.fits(line):
+                by_ecu.setdefault(line.ecu, []).append(line.data)
+            else:
+                self._complain("a line unlike the others")
+        for ecu, frames in by_ecu.items():
+            whole, reasons = messages(frames, padded=self._manner.padded(ecu))
+            answers += [(ecu, message) for message in whole]
+            for reason in reasons:
+                self._complain(reason)
+                broken[ecu] = Fragment(ecu, reason)
+        return _Round(said, answers, broken, UNKNOWN_COMMAND in told.remarks)
+
+    def _exchange(self, command: str) -> Said | None:
+        """Within the limits of this question; a search of the bus puts the nearer one off."""
         now = self._clock.mono_ns()
         if now >= self._end_ns:
             return None
-        said = self._dialogue.exchange(command, self._end_ns - now, self._last_ns - now)
+        searched = self._dialogue.busy
+        said = self._dialogue.exchange(command.upper(), self._end_ns - now, self._last_ns - now)
         if said is None:
-            self._complain("no echo")
-            return None
-        if searching(said.octets):
+            self._complain("busy" if self._dialogue.busy else "no echo")
+        elif searched or searching(said.octets):
             now = self._clock.mono_ns()
             self._end_ns = min(self._last_ns, now + self._limit_ns)
-        told = printed(said.octets)
-        self._note(told, said)
-        answers, reasons = self._assembler.messages(told.frames)
-        for reason in reasons.values():
-            self._complain(reason)
-        torn = dict.fromkeys(told.torn, "a line that is no whole frame")
-        broken: Replies = {ecu: Fragment(ecu, why) for ecu, why in (torn | reasons).items()}
-        return _Round(said, answers, broken, UNKNOWN_COMMAND in told.remarks)
+        return said
 
     def _note(self, told: Printed, said: Said) -> None:
         for remark in told.remarks:

@@ -25,18 +25,17 @@ BEGIN_NS: Final = 6 * SECOND
 SEARCH_NS: Final = 30 * SECOND
 """An ELM327 that tries every protocol in turn takes 10 to 20 s."""
 MOST_SILENT: Final = 3
+"""Commands without a prompt; that many in a row can be told apart by their echo."""
 MOST_BYTES: Final = 16_384
 QUIET_SLICES: Final = 3
 
 RESET: Final = "ATZ"
-ECHO_ON: Final = "ATE1"
-ECHO_OFF: Final = "ATE0"
 WHO: Final = "ATI"
 NEEDED: Final = ("ATL0", "ATS0", "ATH1")
 """No line feeds, no spaces, with identifiers."""
 WELCOME: Final = ("ATD1", "ATAT1", "ATST32", "ATSP0")
 """Frame lengths, adaptive timing, at most 200 ms for an ECU, any protocol; clones may lack them."""
-SETTINGS: Final = frozenset({RESET, ECHO_ON, ECHO_OFF, WHO, *NEEDED, *WELCOME})
+SETTINGS: Final = frozenset({RESET, WHO, *NEEDED, *WELCOME})
 _ENTER: Final = "\r"
 _SPOIL: Final = "ZZZZZZZZ\r"  # makes of whatever was typed so far a command that is none
 
@@ -72,6 +71,11 @@ class Dialogue:
         self._unsure = False
         self._busy_until_ns: int | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it was still looking for the bus when it was heard last."""
+        return self._busy_until_ns is not None
+
     def begin(self) -> None:
         """Reset the adapter and tell it how to print. Raises SourceLostError; ends within 8 s."""
         end = self._clock.mono_ns() + BEGIN_NS
@@ -82,10 +86,7 @@ class Dialogue:
                 break
         else:
             raise SourceLostError(f"the adapter does not answer {RESET}")
-        self._plain(ECHO_ON, SETTING_NS)
-        self._echoes = any(self._shows_echo() for _ in range(ECHO_TRIES))
-        if not self._echoes:
-            self._plain(ECHO_OFF, SETTING_NS)
+        self._echoes = self._shows_echo()
         for setting in (*NEEDED, *WELCOME):
             if self._clock.mono_ns() > end:
                 raise SourceLostError(f"the adapter takes over {BEGIN_NS // SECOND} s to begin")
@@ -138,11 +139,10 @@ class Dialogue:
             self._write(_SPOIL)
         self._unsure = False
         self._count += 1
-        spaced = command[:2] + " " * (1 + self._count % 3) + command[2:]
+        spaced = command[:2] + " " * (1 + self._count % MOST_SILENT) + command[2:]
         self._write(spaced)
-        end = min(self._clock.mono_ns() + ECHO_NS, end_ns)
         while not self._heard.endswith(spaced.encode()):
-            if self._clock.mono_ns() >= end or self._stopping.is_set():
+            if self._clock.mono_ns() >= end_ns or self._stopping.is_set():
                 self._unsure = True
                 return False
             self._hear()
@@ -182,12 +182,22 @@ class Dialogue:
             raise SourceLostError(f"the adapter is silent, {self._silent} commands long")
 
     def _shows_echo(self) -> bool:
-        """Whether each character comes back as it is typed."""
+        """Whether each character comes back as it is typed, as it does after a reset.
+
+        Raises SourceLostError when some come and others do not.
+        """
         self._echoes = True
-        taken = self._typed(WHO, self._clock.mono_ns() + ECHO_NS)
-        self._write(_ENTER if taken else _SPOIL)
-        self._unsure = not self._wait_for(PROMPT, ECHO_NS)
-        return taken
+        seen = False
+        for _ in range(ECHO_TRIES):
+            taken = self._typed(WHO, self._clock.mono_ns() + ECHO_NS)
+            seen = seen or bool(self._heard)
+            self._write(_ENTER if taken else _SPOIL)
+            self._unsure = not self._wait_for(PROMPT, ECHO_NS)
+            if taken:
+                return True
+        if seen:
+            raise SourceLostError("the adapter echoes other characters than it was sent")
+        return False
 
     def _plain(self, command: str, limit_ns: int) -> bytes | None:
         """What came up to the prompt; None when that did not come."""

@@ -41,37 +41,48 @@ GARBAGE: Final = "garbage"
 TORN: Final = "torn line"
 
 
+class Line(msgspec.Struct, frozen=True):
+    """A frame as it was printed.
+
+    ecu: its answer identifier; data: 1 to 8 bytes; counted: whether its length stood before it
+    """
+
+    ecu: str
+    data: bytes
+    counted: bool
+
+    def __repr__(self) -> str:
+        """Without the data, which may be a VIN."""
+        return f"Line({self.ecu}, {len(self.data)} bytes, counted={self.counted})"
+
+
 class Printed(msgspec.Struct, frozen=True):
     """
-    frames:  (answer identifier, its data of 1 to 8 bytes), in the order of the lines
+    frames:  in the order of the lines
     torn:    answer identifiers of lines that are no whole frame
     remarks: what the adapter said itself; "garbage" for a line that nothing explains
     """
 
-    frames: list[tuple[str, bytes]]
+    frames: list[Line]
     torn: frozenset[str]
     remarks: list[str]
-
-    def __repr__(self) -> str:
-        """Without the data, which may be a VIN."""
-        return f"Printed({len(self.frames)} frames, torn={set(self.torn)}, {self.remarks})"
 
 
 def printed(octets: bytes) -> Printed:
     """octets: all that came after the command. Lines that do not end in CR or LF are broken off."""
-    frames: list[tuple[str, bytes]] = []
+    frames: list[Line] = []
     torn: set[str] = set()
     remarks: list[str] = []
     for line in _lines(octets):
         answer = _ANSWERS.fullmatch(line.replace(" ", ""))
-        data = None if answer is None else _data(answer[2])
+        frame = None if answer is None else _frame(answer[1], answer[2])
         if answer is None:
             remarks.append(_remark(line))
-        elif data is None:
+        elif frame is None:
             torn.add(answer[1])
             remarks.append(TORN)
         else:
-            frames.append((answer[1], data))
+            frames.append(frame)
     return Printed(frames, frozenset(torn), remarks)
 
 
@@ -88,15 +99,14 @@ def _lines(octets: bytes) -> list[str]:
     return [line for line in whole if line]
 
 
-def _data(digits: str) -> bytes | None:
+def _frame(ecu: str, digits: str) -> Line | None:
     """An odd number of digits begins with the length; it must be that of the rest."""
     if not _DIGITS.fullmatch(digits):
         return None
-    if len(digits) % 2:
-        data = bytes.fromhex(digits[1:])
-        return data if len(data) == int(digits[0], 16) <= LONGEST_FRAME else None
-    data = bytes.fromhex(digits)
-    return data if len(data) <= LONGEST_FRAME else None
+    told = digits[: len(digits) % 2]
+    data = bytes.fromhex(digits[len(told) :])
+    right = not told or int(told, 16) == len(data)
+    return Line(ecu, data, bool(told)) if right and 0 < len(data) <= LONGEST_FRAME else None
 
 
 def _remark(line: str) -> str:
