@@ -17,6 +17,7 @@ from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.clock import SECOND, Clock
 from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
+from agent.deadband import DeadBand
 from agent.errors import ConfigError, StoreError, UsageError
 from agent.eventstore.ladder import Step
 from agent.eventstore.state import EVENTS
@@ -29,12 +30,14 @@ from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.guard import Guard, Limits
 from agent.obd.logfile import LogFile
+from agent.obd.poll import Need
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
 from agent.obd.sentry import Sentry
 from agent.obd.vin import VinFinder
+from agent.polls import load_polls
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
@@ -61,7 +64,11 @@ def device_key(config: KeysConfig) -> Signer | None:
 
 
 def recorder(
-    parts: Archive, size: VehicleSize | None, bsm: Codec, details: VehicleDetails = NO_DETAILS
+    parts: Archive,
+    size: VehicleSize | None,
+    bsm: Codec,
+    details: VehicleDetails = NO_DETAILS,
+    band: DeadBand | None = None,
 ) -> Recorder:
     state = VehicleState(LATENCIES)
     return Recorder(
@@ -70,6 +77,7 @@ def recorder(
         state=state,
         converter=Converter(state, Identity(secrets.token_bytes), size, details),
         codec=bsm,
+        band=band,
     )
 
 
@@ -97,8 +105,13 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
     return (channel, Path(path)) if found and not Path(text).exists() else ("", Path(text))
 
 
-def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
-    """The bus, and the questions on it where the owner allows them, within the guard's limits."""
+def bus_sources(
+    bus: BusConfig, parts: Archive, limits: Limits, needs: list[Need] | None = None
+) -> list[Source]:
+    """The bus, and the questions on it where the owner allows them, within the guard's limits.
+
+    needs: what is asked; the usual where it is None
+    """
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
     scheme, _, name = bus.uri.partition(":")
@@ -111,7 +124,7 @@ def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
     sources = []
     if bus.queries:
         sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
-        sources.append(_questions(scheme, name, parts.clock, sentry))
+        sources.append(_questions(scheme, name, parts.clock, needs, sentry))
 
     def listen() -> BusFeed:
         return BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder, sentry)
@@ -119,12 +132,14 @@ def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
     return [Source(bus.uri, listen), *sources]
 
 
-def _questions(scheme: str, name: str, clock: Clock, sentry: Sentry) -> Source:
+def _questions(
+    scheme: str, name: str, clock: Clock, needs: list[Need] | None, sentry: Sentry
+) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
     requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, sentry=sentry), sentry))
+    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, sentry), sentry))
 
 
 def position_source(uri: str, clock: Clock) -> Source:
@@ -169,10 +184,13 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
-    sources = [source for bus in config.bus for source in bus_sources(bus, parts, config.guard)]
+    polls = None if config.polls is None else load_polls(Path(config.polls))
+    needs = None if polls is None else polls.needs()
+    sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
-    return service(parts, recorder(parts, size, codec(), details), sources, air)
+    band = None if polls is None else DeadBand(polls.bands())
+    return service(parts, recorder(parts, size, codec(), details, band), sources, air)
 
 
 def outbox(state: Path) -> Path:

@@ -11,6 +11,7 @@ DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
 GALLERY = {
     "record",
+    "deadband",
     "narrow",
     "retain",
     "upload",
@@ -23,6 +24,7 @@ GALLERY = {
 }
 ROOF = {
     "config",
+    "polls",
     "archive",
     "sealing",
     "nocore",

@@ -9,6 +9,7 @@ from agent.errors import UsageError
 WITH_PID: Final = frozenset({0x01, 0x02, 0x09})
 POSITIVE: Final = 0x40
 NEGATIVE: Final = 0x7F
+BUSY_REPEAT_REQUEST: Final = 0x21
 RESPONSE_PENDING: Final = 0x78
 FREEZE_FRAME: Final = 0x02
 LAST_SERVICE: Final = 0x3F
