@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from agent import capture
 from agent.amo.market import Seller
 from agent.archive import Archive
 from agent.bsm.codec import Codec
@@ -15,6 +16,7 @@ from agent.bsm.identity import Identity
 from agent.bsm.message import VehicleDetails, VehicleSize
 from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
+from agent.capture import Capture
 from agent.clock import SECOND, Clock
 from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
 from agent.deadband import DeadBand
@@ -106,40 +108,55 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
 
 
 def bus_sources(
-    bus: BusConfig, parts: Archive, limits: Limits, needs: list[Need] | None = None
+    bus: BusConfig,
+    parts: Archive,
+    limits: Limits,
+    needs: list[Need] | None,
+    kept: Capture | None,
 ) -> list[Source]:
     """The bus, and the questions on it where the owner allows them, within the guard's limits.
 
     needs: what is asked; the usual where it is None
+    kept:  what keeps frames round a trigger
     """
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
     scheme, _, name = bus.uri.partition(":")
     if scheme == "replay":
         file = LogFile(name)
-        feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
+        feed = lambda: BusFeed(  # noqa: E731
+            LogSource(file, parts.clock), decode, finder, capture=kept
+        )
         return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
     sentry = None
     sources = []
     if bus.queries:
         sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
-        sources.append(_questions(scheme, name, parts.clock, needs, sentry))
+        sources.append(_questions(scheme, name, parts.clock, needs, sentry, kept))
 
     def listen() -> BusFeed:
-        return BusFeed(open_bus(bus.uri, listen_only=not bus.queries), decode, finder, sentry)
+        source = open_bus(bus.uri, listen_only=not bus.queries)
+        return BusFeed(source, decode, finder, sentry, kept)
 
     return [Source(bus.uri, listen), *sources]
 
 
 def _questions(
-    scheme: str, name: str, clock: Clock, needs: list[Need] | None, sentry: Sentry
+    scheme: str,
+    name: str,
+    clock: Clock,
+    needs: list[Need] | None,
+    sentry: Sentry,
+    kept: Capture | None,
 ) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
     requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, sentry), sentry))
+    return Source(
+        f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, sentry), sentry, kept)
+    )
 
 
 def position_source(uri: str, clock: Clock) -> Source:
@@ -185,12 +202,17 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
     polls = None if config.polls is None else load_polls(Path(config.polls))
+    band = None if polls is None else DeadBand(polls.bands())
+    core = recorder(parts, size, codec(), details, band)
+    kept = None if config.capture is None else Capture(config.capture, parts.clock, core)
     needs = None if polls is None else polls.needs()
-    sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs)]
+    sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs, kept)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
-    band = None if polls is None else DeadBand(polls.bands())
-    return service(parts, recorder(parts, size, codec(), details, band), sources, air)
+    made = service(parts, core, sources, air)
+    if kept is not None:
+        made.every(capture.EVERY_S, kept.once)
+    return made
 
 
 def outbox(state: Path) -> Path:

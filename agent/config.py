@@ -100,6 +100,30 @@ class KeysConfig(_Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(min_length=1)] | None = None
 
 
+class TriggerConfig(_Section, frozen=True, kw_only=True):
+    """name: for the log; when: a condition on signals (see agent.obd.condition)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    when: Annotated[str, Meta(min_length=1)]
+
+
+class CaptureConfig(_Section, frozen=True, kw_only=True):
+    """Raw frames round a trigger; without this section none are kept.
+
+    before_s, after_s: how much is kept from before and after it
+    max_mib: memory for what is held, compressed, for each bus
+    trigger: 0.4 g is DE_VehicleEventFlags' limit of hard braking (SAE J2735:2016)
+    """
+
+    before_s: Annotated[float, Meta(ge=0, le=600)] = 600.0
+    after_s: Annotated[float, Meta(ge=0, le=600)] = 30.0
+    max_mib: Annotated[int, Meta(ge=1, le=1024)] = 32
+    trigger: Annotated[tuple[TriggerConfig, ...], Meta(min_length=1, max_length=100)] = (
+        TriggerConfig(name="hard braking", when="acceleration.longitudinal < -3.92"),
+        TriggerConfig(name="airbag", when="airbag.deployed > 0"),
+    )
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """
     state: the directory for the log, the keys and nothing else
@@ -116,6 +140,7 @@ class Config(_Section, frozen=True, kw_only=True):
     keys: KeysConfig = KeysConfig()
     guard: Limits = Limits()
     polls: Annotated[str, Meta(min_length=1)] | None = None
+    capture: CaptureConfig | None = None
 
 
 def load_config(path: Path) -> Config:

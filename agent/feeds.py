@@ -9,6 +9,7 @@ from functools import partial
 
 import structlog
 
+from agent.capture import Capture
 from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, FrameSource
@@ -27,7 +28,8 @@ _log = structlog.get_logger()
 class BusFeed:
     """Frames of one bus, decoded; a VIN that passes by unasked; the frames that were lost.
 
-    sentry: the sleep guard of a bus on which questions are asked
+    sentry:  the sleep guard of a bus on which questions are asked
+    capture: what keeps the frames round a trigger
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class BusFeed:
         decoder: Decoder,
         finder: VinFinder,
         sentry: Sentry | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._finder = finder
         self._sentry = sentry
+        self._capture = capture
         self._lost = 0
 
     @property
@@ -55,10 +59,13 @@ class BusFeed:
         try:
             async for frames in self._source.batches():
                 yield partial(self._deliver, frames)
-        except (SourceLostError, asyncio.CancelledError):
+        except SourceLostError:
             yield self._tell_lost  # only at its end the source knows what it left unread
             raise
-        yield self._tell_lost
+        except asyncio.CancelledError:
+            yield self._finish
+            raise
+        yield self._finish
 
     def close(self) -> None:
         self._source.close()
@@ -68,6 +75,14 @@ class BusFeed:
         if self._sentry is not None:
             self._sentry.frames(frames)
             self._sentry.signals(signals)
+        if self._capture is not None:
+            self._capture.frames(frames, self._decoder, self._finder)
+            self._capture.signals(signals)
+        self._tell_lost(recorder)
+
+    def _finish(self, recorder: Recorder) -> None:
+        if self._capture is not None:
+            self._capture.finish()
         self._tell_lost(recorder)
 
     def _tell_lost(self, recorder: Recorder) -> None:
@@ -98,10 +113,13 @@ class PositionFeed:
 class ObdFeed:
     """Answers of the car's ECUs to what the poller asks, while the sleep guard lets it."""
 
-    def __init__(self, poller: Poller, sentry: Sentry | None = None) -> None:
+    def __init__(
+        self, poller: Poller, sentry: Sentry | None = None, capture: Capture | None = None
+    ) -> None:
         self.taken = 0
         self._poller = poller
         self._sentry = sentry
+        self._capture = capture
         self._lost = 0
 
     @property
@@ -121,6 +139,8 @@ class ObdFeed:
             recorder.signals(reading.signals)
             if self._sentry is not None:
                 self._sentry.signals(reading.signals)
+            if self._capture is not None:
+                self._capture.signals(reading.signals)
         if reading.asking is not None:
             change = reading.asking
             _log.info("asking the car", bus=change.origin, state=change.state, reason=change.reason)

@@ -31,6 +31,7 @@ ROOF = {
     "compose",
     "installed",
     "feeds",
+    "capture",
     "playback",
     "watchdog",
     "whereabouts",
