@@ -6,22 +6,24 @@ data looks like a VIN or a position; any other, and every answer to a question, 
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from typing import Final
 
 import structlog
 
 from agent.clock import SECOND, Clock
 from agent.config import CaptureConfig, TriggerConfig
-from agent.errors import ConfigError
-from agent.events import CapturedFrame, FramesCaptured, TriggerFired
+from agent.errors import ConfigError, DiskFullError
+from agent.events import CapturedFrame, FramesCaptured, InputLost, TriggerFired
 from agent.obd.condition import Condition
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame
 from agent.obd.ring import Piece, Ring
 from agent.obd.sentry import is_diagnostic
 from agent.obd.vin import VinFinder
-from agent.privacy import LEVELS, Level, level_of
-from agent.record import Recorder
+from agent.privacy import LEVELS, Level, level_of, sealed
+from agent.record import Journal
 from agent.signals import Signal
 
 MIB: Final = 1 << 20
@@ -29,6 +31,8 @@ EVERY_S: Final = 0.02
 """Between two pieces that are written; a busy bus fills eight a second."""
 PERSONAL: Final = re.compile(r"VIN|LAT|LON|GPS|GNSS|NAV|POSIT|SERIAL|PHONE", re.IGNORECASE)
 """In the name of a message or signal. It finds too much (LATERAL) rather than too little."""
+FLUSH_PIECES: Final = 200
+TOO_MUCH: Final = "capture: more than max_mib holds"
 _EXTENDED: Final = 0x8000_0000  # linux/can.h
 _FD: Final = 0x04
 
@@ -48,13 +52,13 @@ class Trigger:
 class Capture:
     """Shared by the feeds of one agent; called in the event loop alone."""
 
-    def __init__(self, config: CaptureConfig, clock: Clock, recorder: Recorder) -> None:
+    def __init__(self, config: CaptureConfig, clock: Clock, journal: Journal) -> None:
         """Raises ConfigError with the trigger whose condition is none."""
         self._before_ns = round(config.before_s * SECOND)
         self._after_ns = round(config.after_s * SECOND)
         self._bytes_max = config.max_mib * MIB
         self._clock = clock
-        self._recorder = recorder
+        self._journal = journal
         self._triggers = [_trigger(place, one) for place, one in enumerate(config.trigger)]
         self._names = {name for one in self._triggers for name in one.condition.names}
         self._values: dict[str, float] = {}
@@ -85,8 +89,12 @@ class Capture:
         """A bus ends with the agent: write all that is frozen."""
         for ring, *_ in self._rings.values():
             ring.close()
-        while self._write():
-            pass
+        with suppress(DiskFullError):  # what was handed over stays in line
+            for number in count(1):
+                if not self._write():
+                    break
+                if number % FLUSH_PIECES == 0:
+                    self._journal.flush()  # the log's queue is no place for ten minutes of frames
 
     def _look(self, signal: Signal) -> None:
         for trigger in self._triggers:
@@ -94,8 +102,10 @@ class Capture:
                 continue
             held, trigger.holds = trigger.holds, trigger.condition.holds(self._values)
             if trigger.holds and not held:
-                _log.info("trigger", name=trigger.name)
-                self._recorder.captured(TriggerFired(trigger.name, signal.t_ns), trigger.level)
+                if not sealed(trigger.level):  # when it fires tells something of what it looks at
+                    _log.info("trigger", name=trigger.name)
+                fired = TriggerFired(trigger.name, signal.t_ns)
+                self._journal.write(fired, t_ns=signal.t_ns, level=trigger.level)
                 self._freeze()
 
     def _freeze(self) -> None:
@@ -111,9 +121,9 @@ class Capture:
             if piece is not None:
                 wrote = True
                 for level, event in _events(piece, decoder, finder):
-                    self._recorder.captured(event, level)
+                    self._journal.write(event, t_ns=piece.t0_ns, level=level)
             if ring.lost:
-                self._recorder.lost("frames", ring.lost, "capture: more than max_mib holds")
+                self._journal.write(InputLost("frames", ring.lost, TOO_MUCH))
                 ring.lost = 0
         return wrote
 

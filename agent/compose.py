@@ -204,7 +204,7 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     polls = None if config.polls is None else load_polls(Path(config.polls))
     band = None if polls is None else DeadBand(polls.bands())
     core = recorder(parts, size, codec(), details, band)
-    kept = None if config.capture is None else Capture(config.capture, parts.clock, core)
+    kept = None if config.capture is None else Capture(config.capture, parts.clock, parts.journal)
     needs = None if polls is None else polls.needs()
     sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs, kept)]
     if config.gnss is not None:

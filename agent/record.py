@@ -26,12 +26,10 @@ from agent.events import (
     DtcCleared,
     DtcSet,
     Event,
-    FramesCaptured,
     InputLost,
     PositionFixed,
     SignalDoubted,
     SignalsSampled,
-    TriggerFired,
     VinRead,
     encode,
 )
@@ -205,10 +203,6 @@ class Recorder:
     def asking(self, change: AskingChanged) -> None:
         """The sleep guard asks the car from now on, or leaves it alone."""
         self._journal.write(change)
-
-    def captured(self, event: TriggerFired | FramesCaptured, level: Level) -> None:
-        """A trigger, or frames that it keeps; sealed where the level says so."""
-        self._journal.write(event, level=level)
 
     def lost(self, what: str, count: int, reason: str) -> None:
         """Something arrived and was not recorded: that is recorded."""
