@@ -46,7 +46,7 @@ class Trigger:
         self.name = name
         self.condition = condition
         self.holds = False
-        self.level = min((level_of(name) for name in condition.names), default=Level.LV3)
+        self.level = min(level_of(name) for name in condition.names)
 
 
 class Capture:
@@ -71,8 +71,8 @@ class Capture:
             if channel not in self._rings:
                 ring = Ring(channel, self._before_ns, self._bytes_max)
                 self._rings[channel] = ring, decoder, finder
-            some = len(channels) > 1
-            own = [frame for frame in frames if frame.channel == channel] if some else frames
+            alone = len(channels) == 1
+            own = frames if alone else [frame for frame in frames if frame.channel == channel]
             self._rings[channel][0].add(own, now_ns)
 
     def signals(self, signals: Sequence[Signal]) -> None:
@@ -134,6 +134,8 @@ def _trigger(place: int, one: TriggerConfig) -> Trigger:
         condition = Condition(one.when)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+    if not condition.names:
+        raise ConfigError(f"{where} = {one.when!r}: no signal is in it")
     unknown = [n for n in sorted(condition.names) if n not in LEVELS and not n.startswith("can.")]
     if unknown:
         raise ConfigError(f"{where} = {one.when!r}: {unknown[0]} is not in docs/signals.md")

@@ -136,6 +136,7 @@ async def test_a_recorded_drive_comes_out_as_it_went_in(
     ("when", "said"),
     [
         ("sped.vehicle > 1", "sped.vehicle is not in docs/signals.md"),
+        ("1 < 2", "capture.trigger[1].when = '1 < 2': no signal is in it"),
         ("speed.vehicle >", "capture.trigger[1].when: 'speed.vehicle >' is no condition"),
     ],
 )
