@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from agent import capture
 from agent.amo.market import Seller
 from agent.archive import Archive
 from agent.bsm.codec import Codec
@@ -15,8 +16,10 @@ from agent.bsm.identity import Identity
 from agent.bsm.message import VehicleDetails, VehicleSize
 from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
+from agent.capture import Capture
 from agent.clock import SECOND, Clock
 from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
+from agent.deadband import DeadBand
 from agent.errors import ConfigError, StoreError, UsageError
 from agent.eventstore.ladder import Step
 from agent.eventstore.state import EVENTS
@@ -31,6 +34,7 @@ from agent.obd.elm import ElmRequester
 from agent.obd.elmlink import check_address
 from agent.obd.guard import Guard, Limits
 from agent.obd.logfile import LogFile
+from agent.obd.poll import Need
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
@@ -38,6 +42,7 @@ from agent.obd.request import ObdRequester
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
+from agent.polls import load_polls
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
@@ -66,7 +71,11 @@ def device_key(config: KeysConfig) -> Signer | None:
 
 
 def recorder(
-    parts: Archive, size: VehicleSize | None, bsm: Codec, details: VehicleDetails = NO_DETAILS
+    parts: Archive,
+    size: VehicleSize | None,
+    bsm: Codec,
+    details: VehicleDetails = NO_DETAILS,
+    band: DeadBand | None = None,
 ) -> Recorder:
     state = VehicleState(LATENCIES)
     return Recorder(
@@ -75,6 +84,7 @@ def recorder(
         state=state,
         converter=Converter(state, Identity(secrets.token_bytes), size, details),
         codec=bsm,
+        band=band,
     )
 
 
@@ -102,16 +112,28 @@ def _channel_and_path(text: str) -> tuple[str, Path]:
     return (channel, Path(path)) if found and not Path(text).exists() else ("", Path(text))
 
 
-def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
-    """The bus, and the questions on it where the owner allows them, within the guard's limits."""
+def bus_sources(
+    bus: BusConfig,
+    parts: Archive,
+    limits: Limits,
+    needs: list[Need] | None = None,
+    kept: Capture | None = None,
+) -> list[Source]:
+    """The bus, and the questions on it where the owner allows them, within the guard's limits.
+
+    needs: what is asked; the usual where it is None
+    kept:  what keeps frames round a trigger
+    """
     scheme, _, name = bus.uri.partition(":")
     if scheme == "elm":
-        return [_adapter(bus, parts.clock, limits)]
+        return [_adapter(bus, parts.clock, limits, needs, kept)]
     decode, _ = decoder(bus.dbc)
     finder = VinFinder()
     if scheme == "replay":
         file = LogFile(name)
-        feed = lambda: BusFeed(LogSource(file, parts.clock), decode, finder)  # noqa: E731
+        feed = lambda: BusFeed(  # noqa: E731
+            LogSource(file, parts.clock), decode, finder, capture=kept
+        )
         return [Source(file.uri, feed, finite=True)]
     bus_options(bus.uri)  # a wrong address is refused now, not in a task
     only = _wanted(bus, name, decode) if bus.filter else None
@@ -119,11 +141,11 @@ def bus_sources(bus: BusConfig, parts: Archive, limits: Limits) -> list[Source]:
     sources = []
     if bus.queries:
         sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
-        sources.append(_questions(scheme, name, parts.clock, sentry))
+        sources.append(_questions(scheme, name, parts.clock, needs, sentry, kept))
 
     def listen() -> BusFeed:
         source = open_bus(bus.uri, listen_only=not bus.queries, only=only)
-        return BusFeed(source, decode, finder, sentry)
+        return BusFeed(source, decode, finder, sentry, kept)
 
     return [Source(bus.uri, listen), *sources]
 
@@ -139,7 +161,9 @@ def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
     return keys
 
 
-def _adapter(bus: BusConfig, clock: Clock, limits: Limits) -> Source:
+def _adapter(
+    bus: BusConfig, clock: Clock, limits: Limits, needs: list[Need] | None, kept: Capture | None
+) -> Source:
     """An ELM327 brings no frames, just answers."""
     check_address(bus.uri)
     if not bus.queries:
@@ -152,17 +176,26 @@ def _adapter(bus: BusConfig, clock: Clock, limits: Limits) -> Source:
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        return ObdFeed(Poller(requester, clock, sentry=sentry), sentry)
+        return ObdFeed(Poller(requester, clock, needs, sentry), sentry, kept)
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
 
 
-def _questions(scheme: str, name: str, clock: Clock, sentry: Sentry) -> Source:
+def _questions(
+    scheme: str,
+    name: str,
+    clock: Clock,
+    needs: list[Need] | None,
+    sentry: Sentry,
+    kept: Capture | None,
+) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
     requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, sentry=sentry), sentry))
+    return Source(
+        f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, sentry), sentry, kept)
+    )
 
 
 def position_source(uri: str, clock: Clock) -> Source:
@@ -207,10 +240,18 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
-    sources = [source for bus in config.bus for source in bus_sources(bus, parts, config.guard)]
+    polls = None if config.polls is None else load_polls(Path(config.polls))
+    band = None if polls is None else DeadBand(polls.bands())
+    core = recorder(parts, size, codec(), details, band)
+    kept = None if config.capture is None else Capture(config.capture, parts.clock, parts.journal)
+    needs = None if polls is None else polls.needs()
+    sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs, kept)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
-    return service(parts, recorder(parts, size, codec(), details), sources, air)
+    made = service(parts, core, sources, air)
+    if kept is not None:
+        made.every(capture.EVERY_S, kept.once)
+    return made
 
 
 def outbox(state: Path) -> Path:

@@ -7,7 +7,7 @@ directory or where the file says.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +19,8 @@ from agent.obd.guard import Limits
 from agent.privacy import Level
 
 MAX_BYTES: Final = 1 << 20
+
+Kind = TypeVar("Kind")
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,10 +103,35 @@ class KeysConfig(_Section, frozen=True, kw_only=True):
     device: Annotated[str, Meta(min_length=1)] | None = None
 
 
+class TriggerConfig(_Section, frozen=True, kw_only=True):
+    """name: for the log; when: a condition on signals (see agent.obd.condition)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    when: Annotated[str, Meta(min_length=1)]
+
+
+class CaptureConfig(_Section, frozen=True, kw_only=True):
+    """Raw frames round a trigger; without this section none are kept.
+
+    before_s, after_s: how much is kept from before and after it
+    max_mib: memory for what is held, compressed, for each bus
+    trigger: 0.4 g is DE_VehicleEventFlags' limit of hard braking (SAE J2735:2016)
+    """
+
+    before_s: Annotated[float, Meta(ge=0, le=600)] = 600.0
+    after_s: Annotated[float, Meta(ge=0, le=600)] = 30.0
+    max_mib: Annotated[int, Meta(ge=1, le=1024)] = 32
+    trigger: Annotated[tuple[TriggerConfig, ...], Meta(min_length=1, max_length=100)] = (
+        TriggerConfig(name="hard braking", when="acceleration.longitudinal < -3.92"),
+        TriggerConfig(name="airbag", when="airbag.deployed > 0"),
+    )
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """
     state: the directory for the log, the keys and nothing else
     guard: when a parked car is asked, on each bus with queries
+    polls: a file that says what is asked and recorded how often (see agent.polls)
     """
 
     state: Annotated[str, Meta(min_length=1)] = "/var/lib/amo-agent"
@@ -115,17 +142,24 @@ class Config(_Section, frozen=True, kw_only=True):
     upload: UploadConfig | None = None
     keys: KeysConfig = KeysConfig()
     guard: Limits = Limits()
+    polls: Annotated[str, Meta(min_length=1)] | None = None
+    capture: CaptureConfig | None = None
 
 
 def load_config(path: Path) -> Config:
     """Raises ConfigError with section, key, value and limit, in one line."""
-    table = _table(path)
-    try:
-        config = msgspec.convert(table, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_located(str(error), table)}") from None
+    config = load_toml(path, Config)
     _check_addresses(path, config)
     return config
+
+
+def load_toml(path: Path, kind: type[Kind]) -> Kind:
+    """A TOML file as that type. Raises ConfigError with section, key, value and limit."""
+    table = _table(path)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_located(str(error), table)}") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:

@@ -514,6 +514,20 @@ class AskingChanged(Event, frozen=True, array_like=True):
     left_wh: float
 
 
+class TriggerFired(Event, frozen=True, array_like=True):
+    """A condition on signals became true; the raw frames round it are kept (FramesCaptured).
+
+    name: of the trigger; t_ns: of the sample that made it true
+
+    The level of each event is that of the signals in its condition.
+    """
+
+    kind: ClassVar[str] = "trigger-fired/1"
+    urgent: ClassVar[bool] = True
+    name: str
+    t_ns: int
+
+
 class CapturedFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A frame as it was on the bus, in the words of linux/can.h.
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from agent.capture import Capture
 from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, Counts, FrameSource
@@ -28,7 +29,8 @@ Delivery = Callable[[Recorder], None]
 class BusFeed:
     """Frames of one bus, decoded; a VIN that passes by unasked; what became of each frame.
 
-    sentry: the sleep guard of a bus on which questions are asked
+    sentry:  the sleep guard of a bus on which questions are asked
+    capture: what keeps the frames round a trigger
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class BusFeed:
         decoder: Decoder,
         finder: VinFinder,
         sentry: Sentry | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._finder = finder
         self._sentry = sentry
+        self._capture = capture
         self._lost = Counter[str]()
         self._told = Counter[str]()
 
@@ -57,10 +61,13 @@ class BusFeed:
         try:
             async for frames in self._source.batches():
                 yield partial(self._deliver, frames)
-        except (SourceLostError, asyncio.CancelledError):
+        except SourceLostError:
             yield self._tell  # only at its end the source knows what it left unread
             raise
-        yield self._tell
+        except asyncio.CancelledError:
+            yield self._finish
+            raise
+        yield self._finish
 
     def close(self) -> None:
         self._source.close()
@@ -71,7 +78,15 @@ class BusFeed:
         if self._sentry is not None:
             self._sentry.frames(frames)
             self._sentry.signals(signals)
+        if self._capture is not None:
+            self._capture.frames(frames, self._decoder, self._finder)
+            self._capture.signals(signals)
         recorder.counted(self._source.uri, decoded(self._decoder) - before)
+        self._tell(recorder)
+
+    def _finish(self, recorder: Recorder) -> None:
+        if self._capture is not None:
+            self._capture.finish()
         self._tell(recorder)
 
     def _tell(self, recorder: Recorder) -> None:
@@ -111,10 +126,13 @@ class PositionFeed:
 class ObdFeed:
     """Answers of the car's ECUs to what the poller asks, while the sleep guard lets it."""
 
-    def __init__(self, poller: Poller, sentry: Sentry | None = None) -> None:
+    def __init__(
+        self, poller: Poller, sentry: Sentry | None = None, capture: Capture | None = None
+    ) -> None:
         self.taken = 0
         self._poller = poller
         self._sentry = sentry
+        self._capture = capture
         self._lost = 0
 
     @property
@@ -134,6 +152,8 @@ class ObdFeed:
             recorder.signals(reading.signals)
             if self._sentry is not None:
                 self._sentry.signals(reading.signals)
+            if self._capture is not None:
+                self._capture.signals(reading.signals)
         if reading.asking is not None:
             change = reading.asking
             _log.info("asking the car", bus=change.origin, state=change.state, reason=change.reason)

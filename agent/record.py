@@ -17,6 +17,7 @@ from agent.bsm.plausible import verdict
 from agent.bsm.state import VehicleState
 from agent.bsm.truth import Truth
 from agent.clock import Clock
+from agent.deadband import DeadBand
 from agent.errors import DiskFullError, MalformedInputError
 from agent.events import (
     AskingChanged,
@@ -135,6 +136,7 @@ class Recorder:
     state:   what the converter makes messages of
     samples, fixes, bsms_made, bsms_sent, bsms_heard: counts of what was recorded
     doubts:  signals that were found to disagree with others
+    band:    which samples say nothing new and are not recorded
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class Recorder:
         state: VehicleState,
         converter: Converter,
         codec: Codec,
+        band: DeadBand | None = None,
     ) -> None:
         self.samples = self.fixes = self.bsms_made = self.bsms_sent = self.bsms_heard = 0
         self._journal = journal
@@ -152,6 +155,7 @@ class Recorder:
         self._state = state
         self._converter = converter
         self._codec = codec
+        self.band = DeadBand({}) if band is None else band
         self.doubts: list[SignalDoubted] = []
         self._braking = HardBraking()
         self._latency = Latency("gnss")
@@ -165,8 +169,9 @@ class Recorder:
 
     def signals(self, batch: Sequence[Signal]) -> None:
         """Samples in the order they arrived, from one source or several."""
-        self.samples += len(batch)
-        self._tick.add(batch)
+        new = self.band.passed(batch)
+        self.samples += len(new)
+        self._tick.add(new)
         for signal in batch:
             self._state.update(signal)
             if signal.name in self._state.doubted:

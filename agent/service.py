@@ -109,6 +109,8 @@ class Service:
             raise group.exceptions[0] from None
         finally:
             self._recorder.finish()
+            if unchanged := self._recorder.band.unchanged:
+                _log.info("samples within their dead bands were not recorded", count=unchanged)
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:

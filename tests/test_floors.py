@@ -12,6 +12,7 @@ DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
 GALLERY = {
     "record",
     "tally",
+    "deadband",
     "narrow",
     "retain",
     "upload",
@@ -26,12 +27,14 @@ GALLERY = {
 }
 ROOF = {
     "config",
+    "polls",
     "archive",
     "sealing",
     "nocore",
     "compose",
     "installed",
     "feeds",
+    "capture",
     "playback",
     "watchdog",
     "whereabouts",

@@ -1,6 +1,7 @@
 """The sleep guard through the whole agent, from the bus to the log. The clock runs 25 times."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,7 @@ from agent.archive import Archive, archive
 from agent.clock import SECOND, RecordedClock
 from agent.compose import configured
 from agent.config import BusConfig, Config
-from agent.events import AskingChanged
+from agent.events import AskingChanged, SignalsSampled
 from agent.obd.ecu import Ecu
 from agent.obd.guard import Limits
 from agent.obd.route import Route
@@ -96,6 +97,32 @@ async def test_a_parked_car_is_asked_no_more_until_it_speaks_and_the_log_tells_i
         assert {change.origin for change in told} == {channel}
         states = [line["state"] for line in lines if line["event"] == "asking the car"]
         assert states == ["on", "off", "asleep", "off", "on"]
+
+
+async def test_a_file_of_polls_decides_what_is_asked_and_recorded(
+    parts: Archive, tmp_path: Path, car: can.BusABC, channel: str
+) -> None:
+    (tmp_path / "polls.toml").write_text(
+        'version = 1\n[[signal]]\nname = "supply.voltage"\nperiod_s = 1\ndead_band = 0.1\n'
+        '[[signal]]\nname = "engine.coolant.temperature"\nperiod_s = 1\n'
+    )
+    bus = BusConfig(uri=f"virtual:{channel}", queries=True)
+    config = Config(bus=(bus,), polls=str(tmp_path / "polls.toml"))
+    stop = asyncio.Event()
+    with Ecu(car, lambda: DRIVEN, vin="KMHTEST0000000017"):
+        run = asyncio.create_task(configured(config, parts, None).run(stop))
+        async with asyncio.timeout(PATIENCE_S):
+            while (counts := samples(parts))["engine.coolant.temperature"] < 4:
+                await asyncio.sleep(0.02)
+        stop.set()
+        await asyncio.wait_for(run, PATIENCE_S)
+    assert set(counts) == {"supply.voltage", "engine.coolant.temperature"}
+    assert counts["supply.voltage"] == 1
+
+
+def samples(parts: Archive) -> Counter[str]:
+    sampled = [event for event in opened(parts) if isinstance(event, SignalsSampled)]
+    return Counter(name for event in sampled for name in event.series)
 
 
 async def speak(bus: can.BusABC) -> None:

@@ -9,6 +9,7 @@ from agent.bsm.message import VehicleSize
 from agent.bsm.state import VehicleState
 from agent.clock import MS, SECOND, ManualClock
 from agent.compose import recorder
+from agent.deadband import Band, DeadBand
 from agent.events import (
     BrakedHard,
     BsmHeard,
@@ -88,6 +89,21 @@ def test_samples_of_two_sources_and_two_levels_do_not_share_an_event(
 
     levels = [event.level for event in recorded(parts, SignalsSampled)]
     assert sorted(levels) == [Level.LV1, Level.LV2, Level.LV3, Level.LV3]
+
+
+def test_a_dead_band_thins_the_log_and_hides_no_braking(parts: Archive) -> None:
+    name = "acceleration.longitudinal"
+    band = DeadBand({name: Band(width=20.0, longest_ns=60 * SECOND)})
+    core = recorder(parts, None, CODEC, band=band)
+
+    core.signals([signal(name, 0.0)])
+    core.signals([signal(name, -6.0, ms) for ms in range(100, 900, 100)])
+    core.signals([signal(name, 0.0, 900)])
+    core.finish()
+
+    assert only(parts, BrakedHard) != []
+    assert only(parts, SignalsSampled) == [SignalsSampled("can0", START_NS, {name: ([0], [0.0])})]
+    assert (core.samples, band.unchanged) == (1, 9)
 
 
 def test_a_signal_nobody_classified_is_sealed(core: Recorder, parts: Archive) -> None:

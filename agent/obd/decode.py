@@ -93,6 +93,15 @@ class Decoder:
                 self.undecodable += 1
         return out
 
+    def carries(self, frame: CanFrame) -> frozenset[str] | None:
+        """What the file calls a frame's message and signals, and what we call them.
+
+        None where nobody describes the frame.
+        """
+        key = frame.can_id | EXTENDED_FLAG if frame.extended else frame.can_id
+        plan = self._tables.get(frame.channel, {}).get(key)
+        return None if plan is None else plan.names
+
     def news(self) -> list[Event]:
         """What checksums and counters told since last asked."""
         return [event for check in self._checks for event in check.news()]

@@ -73,6 +73,9 @@ PIDS: Final[Mapping[int, _Pid]] = {
 }
 
 
+PID_OF: Final[Mapping[str, int]] = {known.name: pid for pid, known in PIDS.items()}
+
+
 def signal(pid: int, data: bytes, t_ns: int) -> Signal:
     """data: what follows service and PID in the answer; bytes beyond the value are padding.
 

@@ -64,6 +64,12 @@ class Plan:
         self._mapped = {part for source in sources.values() for part in source.parts}
         self._nodes: dict[int, Node | None] = {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the message and its signals, in the file and with us."""
+        theirs = (signal.name for signal in self._message.signals)
+        return frozenset({self._message.name, *theirs, *self._wanted})
+
     def node(self, length: int) -> Node | None:
         """The plan for that many bytes; None when no described signal fits into them."""
         if length not in self._nodes:

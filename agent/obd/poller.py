@@ -14,7 +14,15 @@ from agent.obd.dtc import codes
 from agent.obd.identification import vin_of
 from agent.obd.pids import CURRENT_DATA, PIDS, signal, supported
 from agent.obd.poll import Need, Plan
-from agent.obd.question import Answer, Question, Requester
+from agent.obd.question import (
+    BUSY_REPEAT_REQUEST,
+    RESPONSE_PENDING,
+    Answer,
+    Question,
+    Refusal,
+    Reply,
+    Requester,
+)
 from agent.obd.sentry import Sentry
 from agent.signals import Signal
 
@@ -23,7 +31,10 @@ VIN: Final = Question(0x09, 0x02)
 LISTS: Final = tuple(Question(CURRENT_DATA, first) for first in range(0, 0xC0, 0x20))
 PERIODS_S: Final = {0x0C: 0.2, 0x0D: 0.2, 0x04: 0.5, 0x11: 0.5, 0xA6: 10.0}
 OTHERS_S: Final = 5.0
+ONCE: Final = 10
+"""Above what a file can ask for."""
 LIST_LENGTH: Final = 32
+BUSY: Final = frozenset({BUSY_REPEAT_REQUEST, RESPONSE_PENDING})
 LONGEST_WAIT_S: Final = 0.1
 STOP_S: Final = 0.5
 MOST_WAITING: Final = 1000
@@ -47,10 +58,14 @@ class ObdReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usual_needs() -> list[Need]:
-    """The VIN and which PIDs there are, once; then every PID with a name, and the codes."""
-    once = [Need(question, 1.0, 0.0) for question in (VIN, *LISTS)]
+    """Every PID with a name, the lively ones more often."""
     periods = {pid: PERIODS_S.get(pid, OTHERS_S) for pid in PIDS}
-    values = [Need(Question(CURRENT_DATA, pid), s, s) for pid, s in periods.items()]
+    return needs_of([Need(Question(CURRENT_DATA, pid), s, s) for pid, s in periods.items()])
+
+
+def needs_of(values: list[Need]) -> list[Need]:
+    """The VIN and which PIDs there are, once; then the codes, and these values."""
+    once = [Need(question, 1.0, 0.0, ONCE) for question in (VIN, *LISTS)]
     return [*once, Need(STORED_CODES, OTHERS_S, 1.0), *values]
 
 
@@ -143,15 +158,18 @@ class Poller:
         answers = [reply for reply in replies if isinstance(reply, Answer)]
         now = self._clock.mono_ns()
         reading = self._understood(question, answers, asked_ns) if answers else None
-        if reading is None:
+        plan.busy(question, now, _busy(replies))
+        if not replies:
             plan.unanswered(question, now)
+        elif reading is None:
+            plan.refused(question, now)
         elif question in LISTS:
             _rest_unsupported(plan, question, answers, now)
             plan.drop(question)
         elif question == VIN:
             plan.drop(question)
         else:
-            plan.answered(question, now)
+            plan.answered(question, now, frozenset(answer.ecu for answer in answers))
         return None if question in LISTS else reading
 
     def _understood(
@@ -178,6 +196,11 @@ def _reading(question: Question, answer: Answer, asked_ns: int) -> ObdReading:
         return ObdReading()
     t_ns = asked_ns + answer.took_ns // 2
     return ObdReading(signals=[signal(question.pid or 0, answer.data, t_ns)])
+
+
+def _busy(replies: list[Reply]) -> frozenset[str]:
+    refusals = [reply for reply in replies if isinstance(reply, Refusal)]
+    return frozenset(refusal.ecu for refusal in refusals if refusal.nrc in BUSY)
 
 
 def _together(readings: list[ObdReading]) -> ObdReading:

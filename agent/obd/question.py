@@ -10,6 +10,7 @@ from agent.obd.address import Address
 WITH_PID: Final = frozenset({0x01, 0x02, 0x09, 0x19, 0x22})
 POSITIVE: Final = 0x40
 NEGATIVE: Final = 0x7F
+BUSY_REPEAT_REQUEST: Final = 0x21
 RESPONSE_PENDING: Final = 0x78
 FREEZE_FRAME: Final = 0x02
 READ_DTCS: Final = 0x19

@@ -24,7 +24,7 @@ class Sentry:
         self._lock = Lock()
 
     def frames(self, batch: Iterable[CanFrame]) -> None:
-        if any(not _diagnostic(frame) for frame in batch):
+        if any(not is_diagnostic(frame) for frame in batch):
             with self._lock:
                 self._guard.heard(self._clock.mono_ns())
 
@@ -41,5 +41,6 @@ class Sentry:
             return self._guard.asking, change
 
 
-def _diagnostic(frame: CanFrame) -> bool:
+def is_diagnostic(frame: CanFrame) -> bool:
+    """Whether it is a question of a tester, or an answer to one."""
     return frame.can_id in (DIAGNOSTIC_29 if frame.extended else DIAGNOSTIC)

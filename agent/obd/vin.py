@@ -24,6 +24,7 @@ _BEGINNINGS_MAX = 32
 _FORGET_FRAMES = 100_000
 """Frames after which everything is looked at afresh; half a minute of a busy bus."""
 _EVERY: Final = range(256)
+_SUSPECTS_MAX = 10_000
 
 _Key = tuple[str, int, int]
 
@@ -42,6 +43,7 @@ class VinFinder:
         self._texts: dict[_Key, tuple[bytes, int]] = {}
         self._tails: set[tuple[str, int]] = set()
         self._found: set[tuple[str, str]] = set()
+        self._suspects: set[tuple[str, int]] = set()
 
     def feed(self, frames: Sequence[CanFrame]) -> list[str]:
         """The VINs that became certain with these frames."""
@@ -63,6 +65,11 @@ class VinFinder:
                 news.append(vin)
         return news
 
+    def suspects(self, frame: CanFrame) -> bool:
+        """Whether its identifier ever sent what may be part of a VIN; all, once they are many."""
+        suspects = self._suspects
+        return (frame.channel, frame.can_id) in suspects or len(suspects) >= _SUSPECTS_MAX
+
     def _look(self, key: _Key, data: bytes) -> str | None:
         channel, can_id, first = key
         if (channel, can_id) in self._tails and first in _ALPHABET:
@@ -81,6 +88,8 @@ class VinFinder:
     def _see(self, key: _Key, text: bytes) -> None:
         seen, times = self._texts.get(key, (text, 0))
         self._texts[key] = (text, times + 1) if seen == text else (text, 1)
+        if len(self._suspects) < _SUSPECTS_MAX:
+            self._suspects.add(key[:2])
 
     def _reject(self, key: _Key) -> None:
         channel, can_id, first = key

@@ -95,16 +95,16 @@ def test_one_frame_is_not_a_car_that_wakes() -> None:
 
 def test_a_night_of_a_car_that_is_awake_by_itself_costs_the_budget_and_looks() -> None:
     with ParkedCar(10**9) as car:
-        car.live(8 * HOUR)
+        car.live(4 * HOUR)
         looks = car.states().count("paused")
-        assert looks < 12 + 8 * HOUR / LONGEST_PAUSE_S
+        assert looks < 12 + 4 * HOUR / LONGEST_PAUSE_S
         assert car.asked_s <= 120 + BUDGET_S + ASK_S + 3 * looks
         assert "the budget of 5 Wh is spent" in [change.reason for change in car.changes]
 
 
 def test_a_car_that_wakes_every_hour_gets_no_new_budget_for_it() -> None:
     with ParkedCar(120) as car:
-        for _ in range(12):
+        for _ in range(6):
             car.live(HOUR)
             car.wake()
         assert car.asked_s <= 120 + BUDGET_S + ASK_S + 3 * car.states().count("paused")

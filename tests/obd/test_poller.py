@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from itertools import pairwise
 from uuid import uuid4
 
 import can
@@ -132,6 +133,32 @@ async def test_lost_bus_reaches_whoever_reads() -> None:
         await first(polled, 1)
     with pytest.raises(SourceLostError):  # and again, when it is tried again
         await first(polled, 1)
+
+
+async def test_a_busy_ecu_is_left_alone_longer_and_longer_and_found_again() -> None:
+    channel = uuid4().hex
+    asked: list[int] = []
+    done = threading.Event()
+
+    def serve(bus: can.BusABC) -> None:
+        while not done.is_set():
+            heard = bus.recv(0.01)
+            if heard is not None and heard.arbitration_id == 0x7DF:
+                asked.append(CLOCK.mono_ns())
+                frame = f"03 41 {heard.data[2]:02X} 32" if len(asked) > 3 else "03 7F 01 21"
+                data = bytes.fromhex(frame)
+                bus.send(can.Message(arbitration_id=0x7E8, data=data, is_extended_id=False))
+
+    with can.Bus(channel, "virtual", ignore_config=True) as bus:
+        thread = threading.Thread(target=serve, args=(bus,))
+        thread.start()
+        readings = await first(poller(channel, often(SPEED)), 3)
+        done.set()
+        thread.join()
+    waits = [later - earlier for earlier, later in pairwise(asked)]
+    assert all(wait >= SECOND // 4 << place for place, wait in enumerate(waits[:2]))
+    assert waits[3] < SECOND // 4
+    assert [reading.signals[0].name for reading in readings] == ["speed.vehicle"] * 3
 
 
 def test_repr_of_a_reading_does_not_say_the_vin() -> None:

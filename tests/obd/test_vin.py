@@ -109,3 +109,22 @@ def test_identifier_that_counted_before_is_looked_at_again_later() -> None:
     assert [vin for _ in range(3) for vin in finder.feed(in_turns(VIN, (7, 14), 0))] == []
     finder.feed([frame(0x100, bytes(8))] * 60_000)
     assert [vin for _ in range(3) for vin in finder.feed(in_turns(VIN, (7, 14), 0))] == [VIN]
+
+
+def test_identifiers_that_may_carry_a_vin_are_suspected_from_their_first_frame_on() -> None:
+    finder, parts = VinFinder(), over_three_ids(VIN)
+    other = frame(0x123, bytes(8))
+    finder.feed([*parts[:2], other])
+    assert [finder.suspects(part) for part in parts[:2]] == [True, True]
+    finder.feed([other] * 100_001)  # long enough to forget what was seen
+    assert finder.suspects(parts[0])
+    assert not finder.suspects(other)
+
+
+def test_a_flood_of_suspects_takes_bounded_memory_and_clears_nobody() -> None:
+    finder = VinFinder()
+    finder.feed([frame(number, VIN[:8].encode()) for number in range(0x700)] * 2)
+    flood = [CanFrame(number, VIN[:8].encode(), 0, "can0", True) for number in range(20_000)]
+    finder.feed(flood)
+    assert all(finder.suspects(one) for one in flood)
+    assert finder.suspects(frame(0x7FF, bytes(8)))
