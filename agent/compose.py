@@ -28,6 +28,7 @@ from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc
 from agent.obd.decode import Decoder
 from agent.obd.logfile import LogFile
+from agent.obd.needs import ecus, set_needs, usual_needs
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
 from agent.obd.replay import LogSource
@@ -36,6 +37,7 @@ from agent.obd.vin import VinFinder
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
+from agent.signalsets import signal_commands
 from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
@@ -112,16 +114,18 @@ def bus_sources(bus: BusConfig, parts: Archive) -> list[Source]:
         )
     ]
     if bus.queries:
-        sources.append(_questions(scheme, name, parts.clock))
+        sources.append(_questions(bus, scheme, name, parts.clock))
     return sources
 
 
-def _questions(scheme: str, name: str, clock: Clock) -> Source:
+def _questions(bus: BusConfig, scheme: str, name: str, clock: Clock) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
-    requester = ObdRequester(name, interfaces[scheme], clock)
-    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock)))
+    commands = signal_commands(bus)
+    requester = ObdRequester(name, interfaces[scheme], clock, ecus=ecus(commands))
+    needs = usual_needs() + set_needs(commands)
+    return Source(f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, commands)))
 
 
 def position_source(uri: str, clock: Clock) -> Source:

@@ -29,11 +29,16 @@ class BusConfig(_Section, frozen=True, kw_only=True):
     uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "virtual:NAME" or "replay:FILE"
     dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
     queries: whether OBD-II questions may be sent on it; false is listen-only
+    signals: signal sets that say what more is asked: a FILE in the form of OBDb, or one of ours,
+             "hyundai-kona-electric" or "honda-civic-hybrid"
+    model_year: of the car; what a set has for some model years only is not asked without it
     """
 
     uri: Annotated[str, Meta(min_length=1)]
     dbc: tuple[str, ...] = ()
     queries: bool = False
+    signals: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    model_year: Annotated[int, Meta(ge=1980, le=2100)] | None = None
 
 
 class GnssConfig(_Section, frozen=True, kw_only=True):
@@ -117,6 +122,11 @@ def load_config(path: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_located(str(error), table)}") from None
     _check_addresses(path, config)
+    for number, bus in enumerate(config.bus):
+        if bus.signals and not bus.queries:
+            raise ConfigError(
+                f"{path}: bus[{number}].signals = {list(bus.signals)}: queries = true"
+            )
     return config
 
 

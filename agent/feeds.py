@@ -10,7 +10,8 @@ from functools import partial
 from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, FrameSource
-from agent.obd.poller import ObdReading, Poller
+from agent.obd.poller import Poller
+from agent.obd.reading import ObdReading
 from agent.obd.vin import VinFinder
 from agent.position import PositionSource
 from agent.record import Recorder
@@ -100,7 +101,9 @@ class ObdFeed:
         if reading.signals:
             recorder.signals(reading.signals)
         if reading.dtcs is not None:
-            recorder.codes(reading.dtcs)
+            recorder.codes(reading.dtcs, reading.memory)
+        for fact in reading.facts:
+            recorder.diagnosed(fact)
         if reading.vin is not None:
             recorder.vin(reading.vin, "obd")
         if self._poller.lost > self._lost:

@@ -21,10 +21,13 @@ from agent.errors import DiskFullError, MalformedInputError
 from agent.events import (
     BsmHeard,
     BsmMade,
+    CalibrationRead,
     DtcCleared,
     DtcSet,
     Event,
+    FreezeFrameRead,
     InputLost,
+    MonitorsRead,
     PositionFixed,
     SignalDoubted,
     SignalsSampled,
@@ -152,7 +155,8 @@ class Recorder:
         self._braking = HardBraking()
         self._truth = Truth()
         self._tick = Samples()
-        self._codes: dict[str, frozenset[str]] = {}
+        self._codes: dict[tuple[str, str], frozenset[str]] = {}
+        self._diagnosed: dict[tuple[str, str], Event] = {}
         self._vins: set[tuple[str, str]] = set()
         self._own: BasicSafetyMessage | None = None
         self._neighbours: OrderedDict[bytes, BasicSafetyMessage] = OrderedDict()
@@ -184,15 +188,21 @@ class Recorder:
             self._vins.add((vin, origin))
             self._journal.write(VinRead(vin, origin))
 
-    def codes(self, stored: Mapping[str, frozenset[str]]) -> None:
-        """DTCs stored in each ECU that answered; only changes are written."""
-        for ecu, now in stored.items():
-            before = self._codes.get(ecu, frozenset())
-            self._codes[ecu] = now
+    def codes(self, found: Mapping[str, frozenset[str]], memory: str = "stored") -> None:
+        """DTCs in one memory of each ECU that answered; only changes are written."""
+        for ecu, now in found.items():
+            before = self._codes.get((ecu, memory), frozenset())
+            self._codes[ecu, memory] = now
             for code in sorted(now - before):
-                self._journal.write(DtcSet(code, ecu))
+                self._journal.write(DtcSet(code, ecu, memory))
             for code in sorted(before - now):
-                self._journal.write(DtcCleared(code, ecu))
+                self._journal.write(DtcCleared(code, ecu, memory))
+
+    def diagnosed(self, event: FreezeFrameRead | MonitorsRead | CalibrationRead) -> None:
+        """Written where it differs from what that ECU said before."""
+        if self._diagnosed.get((event.kind, event.ecu)) != event:
+            self._diagnosed[event.kind, event.ecu] = event
+            self._journal.write(event)
 
     def lost(self, what: str, count: int, reason: str) -> None:
         """Something arrived and was not recorded: that is recorded."""

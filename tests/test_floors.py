@@ -30,6 +30,7 @@ ROOF = {
     "installed",
     "feeds",
     "playback",
+    "signalsets",
     "watchdog",
     "whereabouts",
     "export",

@@ -45,12 +45,17 @@ class Format(msgspec.Struct, frozen=True):
 
     def decode(self, data: bytes) -> Value | None:
         """data: what follows service and PID. None where it ends before, or is no reading."""
+        number = self.number(data)
+        if self.map is None or number is None:
+            return number
+        meaning = self.map.get(str(int(number)))
+        return None if meaning is None else meaning.value
+
+    def number(self, data: bytes) -> float | None:
+        """As decode, with the number itself where it has a word."""
         raw = self._raw(data)
-        if raw is None:
-            return None
-        if self.map is not None:
-            meaning = self.map.get(str(raw))
-            return None if meaning is None else meaning.value
+        if raw is None or self.map is not None:
+            return raw
         value = max(raw * self.mul / self.div + self.add, self.min)
         value = value if self.max is None else min(value, self.max)
         return None if self._null(value) else value
