@@ -173,7 +173,10 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     sources = [source for bus in config.bus for source in bus_sources(bus, parts)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
-    return service(parts, recorder(parts, size, codec(), details), sources, air)
+    core = recorder(parts, size, codec(), details)
+    if any(bus.queries for bus in config.bus):
+        core.expect(parts.set_codes())
+    return service(parts, core, sources, air)
 
 
 def outbox(state: Path) -> Path:

@@ -188,6 +188,10 @@ class Recorder:
             self._vins.add((vin, origin))
             self._journal.write(VinRead(vin, origin))
 
+    def expect(self, codes: Mapping[tuple[str, str], frozenset[str]]) -> None:
+        """DTCs set when the agent last ran, by ECU and memory: what was cleared since is told."""
+        self._codes |= codes
+
     def codes(self, found: Mapping[str, frozenset[str]], memory: str = "stored") -> None:
         """DTCs in one memory of each ECU that answered; only changes are written."""
         for ecu, now in found.items():

@@ -11,6 +11,7 @@ from agent.errors import UsageError
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.export.seen import Open, opened, plain
+from agent.obd.codetext import meaning
 from agent.wallet.seal import Unsealer
 
 
@@ -26,8 +27,13 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
 
 
 def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
-    """Everything about an event; what cannot be seen says so. Raises what `opener` does."""
-    return plain(opened(event, opener))
+    """Everything about an event; what cannot be seen says so. Raises what `opener` does.
+
+    A trouble code has its meaning beside it, where it is a generic one.
+    """
+    line = plain(opened(event, opener))
+    words = meaning(str(line["code"])) if "code" in line else ""
+    return {**line, "meaning": words} if words else line
 
 
 def text(line: dict[str, Any]) -> str:
