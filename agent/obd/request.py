@@ -141,6 +141,8 @@ class ObdRequester:
         """The ECUs that answered this question before; empty when it is time to listen anew."""
         ecus, uses = self._known.get(question, (frozenset(), 0))
         self._known[question] = ecus, uses + 1
+        if question.at is not None:
+            return frozenset({name(question.at.answer)})
         return ecus if uses % RELEARN_AFTER else frozenset()
 
     def _learn(self, question: Question, ecus: frozenset[str], *, whole: bool) -> None:

@@ -107,8 +107,8 @@ async def test_values_of_a_signal_set_arrive_in_si() -> None:
         BusConfig(uri="virtual:x", queries=True, signals=("hyundai-kona-electric",))
     )
     answer = bytes.fromhex(
-        "FFF7E7FF740000000003 00240E4E201E1E1E1E1E 0000 20BA 2BA1A0000920 0"
-        "0138A4000136830000735500006F8A00D325510D016B0000000 0AC6".replace(" ", "")
+        "FFF7E7FF74000000000300240E4E201E1E1E1E20000020BA32BA1A00009200"
+        "0138A4000136830000735500006F8A00D325510D016B000000000AC6"
     )
     battery = one_ecu("7E4", "7EC")
     question = Question(0x22, 0x0101, battery)
@@ -120,9 +120,17 @@ async def test_values_of_a_signal_set_arrive_in_si() -> None:
         polled = Poller(requester, CLOCK, often(question), commands)
         [reading] = await first(polled, 1)
     found = {signal.name: signal.value for signal in reading.signals}
-    assert found["battery.voltage"] == pytest.approx(answer[12] * 25.6 + answer[13] / 10)
-    assert found["battery.plug"] == 0
-    assert found["battery.temperature"] == pytest.approx(273.15 + answer[16])
+    assert found == pytest.approx(
+        {
+            "battery.plug": 0,
+            "battery.current": 3.6,
+            "battery.voltage": 366.2,
+            "battery.temperature": 303.15,
+            "supply.voltage": 14.6,
+            "battery.energy.charged": 2952.5 * 3.6e6,
+            "battery.energy.discharged": 2855.4 * 3.6e6,
+        }
+    )
 
 
 async def test_vin_is_asked_for_once(channel: str) -> None:
