@@ -27,17 +27,14 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
 
 
 def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
-    """Everything about an event; what cannot be seen says so. Raises what `opener` does.
-
-    A trouble code has its meaning beside it, where it is a generic one.
-    """
-    line = plain(opened(event, opener))
-    words = meaning(str(line["code"])) if "code" in line else ""
-    return {**line, "meaning": words} if words else line
+    """Everything about an event; what cannot be seen says so. Raises what `opener` does."""
+    return plain(opened(event, opener))
 
 
 def text(line: dict[str, Any]) -> str:
-    """What `values` gave, in one line."""
+    """What `values` gave, in one line; a generic trouble code with its meaning behind it."""
     rest = {k: v for k, v in line.items() if k not in {"seq", "kind", "level", "t_ns", "time"}}
+    if known := meaning(str(line.get("code", ""))):
+        rest["meaning"] = known
     words = " ".join(f"{name}={one_line(value)}" for name, value in rest.items())
     return f"{line['seq']:>8}  {line['time']}  Lv{line['level']}  {line['kind']:<22} {words}"
