@@ -7,6 +7,7 @@ import msgspec
 
 from agent.errors import UsageError
 from agent.obd.address import Address, one_ecu
+from agent.obd.bitfield import TEXT
 from agent.obd.pids import CURRENT_DATA, PIDS
 from agent.obd.poll import Need
 from agent.obd.question import FREEZE_FRAME, READ_DTCS, Question
@@ -43,7 +44,8 @@ def usual_needs() -> list[Need]:
 def set_commands(sets: Iterable[SignalSet], model_year: int | None) -> dict[Question, Command]:
     """The commands of signal sets that may be asked: reading services at addresses of diagnostics.
 
-    A command of some model years only is left out where the car's is another or not known.
+    One that answers with texts alone is left out: they are no signals, and may be a VIN. So is one
+    of some model years where the car's is another or not known.
     """
     found: dict[Question, Command] = {}
     for command in (command for one in sets for command in one.commands):
@@ -71,7 +73,8 @@ def ecus(commands: Mapping[Question, Command]) -> list[Address]:
 def _question(command: Command) -> Question | None:
     """None for a command that is not one of ours to ask."""
     service, *pid = command.request
-    if service not in READ_SERVICES or command.eax is not None:
+    numbers = any(signal.fmt.unit != TEXT for signal in command.signals)
+    if service not in READ_SERVICES or command.eax is not None or not numbers:
         return None
     try:
         number = int.from_bytes(pid, "big") if pid else None

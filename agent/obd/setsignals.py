@@ -46,17 +46,18 @@ UNITS: Final[Mapping[str, str]] = {
 def set_signals(command: Command, data: bytes, t_ns: int) -> list[Signal]:
     """data: what follows service and PID. Words of a map are given as their numbers.
 
-    Raises MalformedInputError for an answer in which there is not one reading.
+    What says that it is no reading is left out. Raises MalformedInputError for an answer that is
+    too short for any of them.
     """
+    shortest = min(signal.fmt.bix + signal.fmt.len for signal in command.signals)
+    if 8 * len(data) < shortest:
+        raise MalformedInputError(f"{command.cmd}: {len(data)} bytes; at least {shortest} bits")
     numbers = ((signal, signal.fmt.number(data)) for signal in command.signals)
-    found = [
+    return [
         Signal(*_in_si(signal, number), t_ns, ORIGIN)
         for signal, number in numbers
         if number is not None
     ]
-    if not found:
-        raise MalformedInputError(f"{command.cmd}: no reading in {len(data)} bytes")
-    return found
 
 
 def _in_si(signal: SetSignal, number: float) -> tuple[str, float]:

@@ -79,3 +79,11 @@ def test_codes_of_uds_have_their_failure_type() -> None:
 def test_half_an_answer_of_uds_is_refused(data: str) -> None:
     with pytest.raises(MalformedInputError, match="UDS"):
         codes_by_status(bytes.fromhex(data))
+
+
+@given(st.binary(max_size=40))
+def test_any_answer_of_uds_is_codes_or_refused(data: bytes) -> None:
+    try:
+        assert len(codes_by_status(data)) <= len(data) // 4
+    except MalformedInputError:
+        assert len(data) % 4 != 1

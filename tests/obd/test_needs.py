@@ -30,6 +30,7 @@ def test_only_reading_services_at_addresses_of_diagnostics_are_asked() -> None:
         command(hdr="123", rax="12B"),
         command(cmd={"22": "010101"}),
         command(cmd={"22": "01"}),
+        command(cmd={"22": "F190"}, signals=[{"id": "VIN", "fmt": {"len": 136, "unit": "ascii"}}]),
     )
     found = set_commands([one], None)
     battery, other = one_ecu("7E4", "7EC"), one_ecu("DA10", "10")
