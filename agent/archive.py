@@ -58,6 +58,16 @@ class Archive:
             found.append(event)
         return found
 
+    def set_codes(self) -> dict[tuple[str, str], frozenset[str]]:
+        """Trouble codes that are set by what the log says, by ECU and memory."""
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        with ReadModel.open(self.state / "readmodel.db") as model:
+            model.catch_up(self.log)
+            for row in model.db["dtc_open"].rows:
+                place = row["ecu"], row["memory"]
+                found[place] = found.get(place, frozenset()) | {row["code"]}
+        return found
+
     def anchor(self) -> Anchor | None:
         """The last seal of the log; None while there is none. Raises StoreError."""
         with LogReader.open(self.state / EVENTS) as reader:

@@ -34,6 +34,7 @@ from agent.obd.elm import ElmRequester
 from agent.obd.elmlink import check_address
 from agent.obd.guard import Guard, Limits
 from agent.obd.logfile import LogFile
+from agent.obd.needs import ecus, set_needs, usual_needs
 from agent.obd.poll import Need
 from agent.obd.poller import Poller
 from agent.obd.profile import load_profiles
@@ -46,6 +47,7 @@ from agent.polls import load_polls
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
+from agent.signalsets import signal_commands
 from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
@@ -141,7 +143,7 @@ def bus_sources(
     sources = []
     if bus.queries:
         sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
-        sources.append(_questions(scheme, name, parts.clock, needs, sentry, kept))
+        sources.append(_questions(bus, parts.clock, needs, sentry, kept))
 
     def listen() -> BusFeed:
         source = open_bus(bus.uri, listen_only=not bus.queries, only=only)
@@ -170,6 +172,8 @@ def _adapter(
         raise ConfigError(f"bus {bus.uri!r}: an adapter only asks; it needs queries = true")
     if bus.dbc:
         raise ConfigError(f"bus {bus.uri!r}: an adapter brings no frames that a dbc could describe")
+    if bus.signals:
+        raise ConfigError(f"bus {bus.uri!r}: an adapter asks every ECU at once, not those of a set")
     requester = ElmRequester(bus.uri, clock)
     sentry = Sentry(Guard(bus.uri, limits, clock.mono_ns()), clock)
 
@@ -182,19 +186,18 @@ def _adapter(
 
 
 def _questions(
-    scheme: str,
-    name: str,
-    clock: Clock,
-    needs: list[Need] | None,
-    sentry: Sentry,
-    kept: Capture | None,
+    bus: BusConfig, clock: Clock, needs: list[Need] | None, sentry: Sentry, kept: Capture | None
 ) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
+    scheme, _, name = bus.uri.partition(":")
     if scheme not in interfaces:
         raise ConfigError(f"bus.queries = true: not on {scheme}:, only on {sorted(interfaces)}")
-    requester = ObdRequester(name, interfaces[scheme], clock)
+    commands = signal_commands(bus)
+    requester = ObdRequester(name, interfaces[scheme], clock, ecus=ecus(commands))
+    wanted = (usual_needs() if needs is None else needs) + set_needs(commands)
     return Source(
-        f"obd:{name}", lambda: ObdFeed(Poller(requester, clock, needs, sentry), sentry, kept)
+        f"obd:{name}",
+        lambda: ObdFeed(Poller(requester, clock, wanted, sentry, commands), sentry, kept),
     )
 
 
@@ -248,6 +251,8 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     sources = [s for bus in config.bus for s in bus_sources(bus, parts, config.guard, needs, kept)]
     if config.gnss is not None:
         sources.append(position_source(config.gnss.uri, parts.clock))
+    if any(bus.queries for bus in config.bus):
+        core.expect(parts.set_codes())
     made = service(parts, core, sources, air)
     if kept is not None:
         made.every(capture.EVERY_S, kept.once)

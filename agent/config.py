@@ -34,12 +34,17 @@ class BusConfig(_Section, frozen=True, kw_only=True):
     dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
     queries: whether OBD-II questions may be sent on it; false is listen-only
     filter:  whether the kernel keeps back what `dbc` does not describe; on can: alone
+    signals: signal sets that say what more is asked: a FILE in the form of OBDb, or one of ours,
+             "hyundai-kona-electric" or "honda-civic-hybrid"
+    model_year: of the car; what a set has for some model years only is not asked without it
     """
 
     uri: Annotated[str, Meta(min_length=1)]
     dbc: tuple[str, ...] = ()
     queries: bool = False
     filter: bool = False
+    signals: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    model_year: Annotated[int, Meta(ge=1980, le=2100)] | None = None
 
 
 class GnssConfig(_Section, frozen=True, kw_only=True):
@@ -150,6 +155,11 @@ def load_config(path: Path) -> Config:
     """Raises ConfigError with section, key, value and limit, in one line."""
     config = load_toml(path, Config)
     _check_addresses(path, config)
+    for number, bus in enumerate(config.bus):
+        if bus.signals and not bus.queries:
+            raise ConfigError(
+                f"{path}: bus[{number}].signals = {list(bus.signals)}: queries = true"
+            )
     return config
 
 

@@ -135,13 +135,19 @@ class OwnerDescribed(Event, frozen=True, array_like=True):
 
 
 class DtcSet(Event, frozen=True, array_like=True):
-    """code: SAE J2012 form, "P0301"; ecu: its answer identifier, "7E8"."""
+    """
+    code:   SAE J2012 form, "P0301"; of UDS with its failure type, "P0301-00"
+    ecu:    its answer identifier, "7E8" or "18DAF110"
+    memory: where the ECU keeps it: "stored", "pending" or "permanent" (SAE J1979, services 03,
+            07 and 0A), or "confirmed" (ISO 14229-1, service 19)
+    """
 
     kind: ClassVar[str] = "dtc-set/1"
     level: ClassVar[Level] = Level.LV3
     urgent: ClassVar[bool] = True
     code: str
     ecu: str
+    memory: str = "stored"
 
 
 class DtcCleared(Event, frozen=True, array_like=True):
@@ -152,6 +158,50 @@ class DtcCleared(Event, frozen=True, array_like=True):
     urgent: ClassVar[bool] = True
     code: str
     ecu: str
+    memory: str = "stored"
+
+
+class FreezeFrameRead(Event, frozen=True, array_like=True):
+    """What an ECU kept of the moment at which a code was set (SAE J1979, service 02, frame 0).
+
+    code:   that made it keep the frame
+    values: by the names of docs/signals.md, in SI
+    """
+
+    kind: ClassVar[str] = "freeze-frame-read/1"
+    level: ClassVar[Level] = Level.LV3
+    ecu: str
+    code: str
+    values: dict[str, float]
+
+
+class MonitorsRead(Event, frozen=True, array_like=True):
+    """Readiness of an ECU (SAE J1979, service 01, PID 01); written when it changes.
+
+    lamp:              whether it lights the malfunction indicator
+    codes:             how many it has stored
+    ready, incomplete: its monitors that are through since codes were cleared, and the others
+    """
+
+    kind: ClassVar[str] = "monitors-read/1"
+    level: ClassVar[Level] = Level.LV3
+    ecu: str
+    lamp: bool
+    codes: int
+    ready: list[str]
+    incomplete: list[str]
+
+
+class CalibrationRead(Event, frozen=True, array_like=True):
+    """Calibration identifications of an ECU (SAE J1979, service 09, PID 04).
+
+    They tell model and engine, so their level is that of the model.
+    """
+
+    kind: ClassVar[str] = "calibration-read/1"
+    level: ClassVar[Level] = Level.LV2
+    ecu: str
+    ids: list[str]
 
 
 class BrakedHard(Event, frozen=True, array_like=True):

@@ -14,7 +14,8 @@ from agent.capture import Capture
 from agent.errors import SourceLostError
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, Counts, FrameSource
-from agent.obd.poller import ObdReading, Poller
+from agent.obd.poller import Poller
+from agent.obd.reading import ObdReading
 from agent.obd.sentry import Sentry
 from agent.obd.vin import VinFinder
 from agent.position import PositionSource
@@ -159,7 +160,9 @@ class ObdFeed:
             _log.info("asking the car", bus=change.origin, state=change.state, reason=change.reason)
             recorder.asking(change)
         if reading.dtcs is not None:
-            recorder.codes(reading.dtcs)
+            recorder.codes(reading.dtcs, reading.memory)
+        for fact in reading.facts:
+            recorder.diagnosed(fact)
         if reading.vin is not None:
             recorder.vin(reading.vin, "obd")
         if self._poller.lost > self._lost:

@@ -22,9 +22,9 @@ from agent.clock import SECOND
 from agent.config import load_toml
 from agent.deadband import Band
 from agent.errors import ConfigError
+from agent.obd.needs import needs_of
 from agent.obd.pids import CURRENT_DATA, PID_OF
 from agent.obd.poll import Need
-from agent.obd.poller import needs_of
 from agent.obd.question import Question
 from agent.privacy import LEVELS
 

@@ -24,10 +24,13 @@ from agent.events import (
     BsmHeard,
     BsmMade,
     BusChanged,
+    CalibrationRead,
     DtcCleared,
     DtcSet,
     Event,
+    FreezeFrameRead,
     InputLost,
+    MonitorsRead,
     PositionFixed,
     SignalDoubted,
     SignalsSampled,
@@ -162,7 +165,8 @@ class Recorder:
         self._truth = Truth()
         self._tick = Samples()
         self._tally = Tally()
-        self._codes: dict[str, frozenset[str]] = {}
+        self._codes: dict[tuple[str, str], frozenset[str]] = {}
+        self._diagnosed: dict[tuple[str, str], Event] = {}
         self._vins: set[tuple[str, str]] = set()
         self._own: BasicSafetyMessage | None = None
         self._neighbours: OrderedDict[bytes, BasicSafetyMessage] = OrderedDict()
@@ -202,15 +206,25 @@ class Recorder:
             self._vins.add((vin, origin))
             self._journal.write(VinRead(vin, origin))
 
-    def codes(self, stored: Mapping[str, frozenset[str]]) -> None:
-        """DTCs stored in each ECU that answered; only changes are written."""
-        for ecu, now in stored.items():
-            before = self._codes.get(ecu, frozenset())
-            self._codes[ecu] = now
+    def expect(self, codes: Mapping[tuple[str, str], frozenset[str]]) -> None:
+        """DTCs set when the agent last ran, by ECU and memory: what was cleared since is told."""
+        self._codes |= codes
+
+    def codes(self, found: Mapping[str, frozenset[str]], memory: str = "stored") -> None:
+        """DTCs in one memory of each ECU that answered; only changes are written."""
+        for ecu, now in found.items():
+            before = self._codes.get((ecu, memory), frozenset())
+            self._codes[ecu, memory] = now
             for code in sorted(now - before):
-                self._journal.write(DtcSet(code, ecu))
+                self._journal.write(DtcSet(code, ecu, memory))
             for code in sorted(before - now):
-                self._journal.write(DtcCleared(code, ecu))
+                self._journal.write(DtcCleared(code, ecu, memory))
+
+    def diagnosed(self, event: FreezeFrameRead | MonitorsRead | CalibrationRead) -> None:
+        """Written where it differs from what that ECU said before."""
+        if self._diagnosed.get((event.kind, event.ecu)) != event:
+            self._diagnosed[event.kind, event.ecu] = event
+            self._journal.write(event)
 
     def asking(self, change: AskingChanged) -> None:
         """The sleep guard asks the car from now on, or leaves it alone."""

@@ -178,4 +178,4 @@ def test_filter_that_cannot_be_is_refused_before_anything_starts(
     bus: BusConfig, why: str, parts: Archive
 ) -> None:
     with pytest.raises(ConfigError, match=why):
-        bus_sources(bus, parts)
+        bus_sources(bus, parts, Limits())

@@ -36,6 +36,7 @@ ROOF = {
     "feeds",
     "capture",
     "playback",
+    "signalsets",
     "watchdog",
     "whereabouts",
     "export",

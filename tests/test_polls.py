@@ -7,8 +7,8 @@ import pytest
 from agent.clock import SECOND
 from agent.deadband import Band
 from agent.errors import ConfigError
+from agent.obd.needs import STORED_CODES, VIN
 from agent.obd.poll import Need
-from agent.obd.poller import STORED_CODES, VIN
 from agent.obd.question import Question
 from agent.polls import Polls, load_polls
 

@@ -14,10 +14,12 @@ from agent.events import (
     BrakedHard,
     BsmHeard,
     BsmMade,
+    CalibrationRead,
     DtcCleared,
     DtcSet,
     Event,
     InputLost,
+    MonitorsRead,
     PositionFixed,
     SignalsSampled,
     VinRead,
@@ -154,6 +156,48 @@ def test_an_ecu_that_did_not_answer_has_not_cleared_its_codes(
     core.codes({"7E8": frozenset({"P0A80"})})
     core.codes({"7E9": frozenset()})
     assert only(parts, DtcCleared) == []
+
+
+def test_memories_of_an_ecu_do_not_disturb_each_other(core: Recorder, parts: Archive) -> None:
+    core.codes({"7E8": frozenset({"P0A80"})}, "pending")
+    core.codes({"7E8": frozenset({"P0A80"})})
+    core.codes({"7E8": frozenset()}, "pending")
+
+    assert only(parts, DtcSet) == [DtcSet("P0A80", "7E8", "pending"), DtcSet("P0A80", "7E8")]
+    assert only(parts, DtcCleared) == [DtcCleared("P0A80", "7E8", "pending")]
+
+
+def test_what_was_cleared_while_the_agent_did_not_run_is_told(
+    core: Recorder, parts: Archive
+) -> None:
+    core.codes({"7E8": frozenset({"P0A80", "P0301"})})
+    parts.writer.flush()
+    again = recorder(parts, None, CODEC)
+    again.expect(parts.set_codes())
+    again.codes({"7E8": frozenset({"P0301"})})
+
+    assert only(parts, DtcCleared) == [DtcCleared("P0A80", "7E8")]
+    assert len(only(parts, DtcSet)) == 2  # none a second time
+
+
+def test_what_an_ecu_says_of_itself_is_written_when_it_changes(
+    core: Recorder, parts: Archive
+) -> None:
+    early = MonitorsRead("7E8", False, 0, [], ["components"])
+    late = MonitorsRead("7E8", False, 0, ["components"], [])
+    other = MonitorsRead("7E9", False, 0, [], ["components"])
+    for event in (early, early, other, late, late, early):
+        core.diagnosed(event)
+
+    assert only(parts, MonitorsRead) == [early, other, late, early]
+
+
+def test_calibration_ids_are_sealed(core: Recorder, parts: Archive) -> None:
+    core.diagnosed(CalibrationRead("7E8", ["CAL-OF-THIS-CAR"]))
+    assert only(parts, CalibrationRead) == [CalibrationRead("7E8", ["CAL-OF-THIS-CAR"])]
+    parts.writer.flush()
+    for file in parts.state.glob("*.db*"):
+        assert b"CAL-OF-THIS-CAR" not in file.read_bytes()
 
 
 def test_a_fault_code_is_durable_without_waiting_for_the_block(

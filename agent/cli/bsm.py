@@ -3,13 +3,12 @@
 import csv
 import io
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import IO, Any, BinaryIO
 
 import click
 
@@ -23,13 +22,8 @@ from agent.bsm.odejson import from_ode, to_ode
 from agent.bsm.si import physical
 from agent.bsm.uper import Tree
 from agent.cli import EXIT_NOT_SO
-from agent.cli.show import bar
+from agent.cli.show import along
 from agent.errors import MalformedInputError, UsageError
-
-PROGRESS = 500
-"""Items between two looks at the bar."""
-
-_Item = TypeVar("_Item")
 
 _source = click.argument("source", type=click.File("rb"), default="-", metavar="[FILE|-]")
 _out = click.option(
@@ -60,7 +54,7 @@ def decode(source: BinaryIO) -> None:
     """
     codec, wrong = installed.codec(), 0
     with _reading(source) as stream:
-        for item in _watched(items(stream), source, "decoding"):
+        for item in along(items(stream), source, "decoding"):
             try:
                 tree, _ = tree_of_octets(codec, item)
                 line = {"ok": True, **_as_json(codec, tree)}
@@ -83,7 +77,7 @@ def encode(source: BinaryIO) -> None:
     """
     codec, wrong = installed.codec(), 0
     with _reading(source) as stream:
-        for item in _watched(lines(stream), source, "encoding"):
+        for item in along(lines(stream), source, "encoding"):
             try:
                 tree, _ = tree_of_json(codec, item)
                 click.echo(codec.encode_tree(tree).hex().upper())
@@ -110,7 +104,7 @@ def import_csv(source: BinaryIO, *, out: IO[str], as_json: bool) -> None:
             columns = wyoming.columns_of(next(rows, []))
         except (MalformedInputError, csv.Error) as error:
             raise UsageError(f"{_name(source)}: {error}") from error
-        for number in _watched(count(2), source, "importing"):
+        for number in along(count(2), source, "importing"):
             try:
                 if (cells := next(rows, None)) is None:
                     break
@@ -136,7 +130,7 @@ def export_csv(source: BinaryIO, *, out: IO[str]) -> None:
     with _reading(source) as stream:
         table = csv.DictWriter(out, wyoming.COLUMNS, lineterminator="\n")
         table.writeheader()
-        for item in _watched(items(stream), source, "exporting"):
+        for item in along(items(stream), source, "exporting"):
             try:
                 is_json = isinstance(item, Line) and item.text.startswith("{")
                 tree, about = (tree_of_json if is_json else tree_of_octets)(codec, item)
@@ -189,16 +183,3 @@ def _row(codec: Codec, columns: list[str | None], cells: list[str], *, as_json: 
 def _complain(where: str, error: Exception) -> int:
     click.echo(f"amo-agent: {where}: {' '.join(str(error).split())}", err=True)
     return 1
-
-
-def _watched(found: Iterable[_Item], source: IO[Any], label: str) -> Iterator[_Item]:
-    """The same items, with a bar where a person waits for a file and the result goes elsewhere."""
-    if sys.stdout.isatty() or not sys.stderr.isatty() or not source.seekable():
-        yield from found
-        return
-    with bar(label) as report:
-        size = os.fstat(source.fileno()).st_size
-        for number, item in enumerate(found):
-            if number % PROGRESS == 0:
-                report(source.tell(), size)
-            yield item

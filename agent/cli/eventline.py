@@ -11,6 +11,7 @@ from agent.errors import UsageError
 from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.export.seen import Open, opened, plain
+from agent.obd.codetext import meaning
 from agent.wallet.seal import Unsealer
 
 
@@ -31,7 +32,9 @@ def values(event: Recorded, opener: Open | None) -> dict[str, Any]:
 
 
 def text(line: dict[str, Any]) -> str:
-    """What `values` gave, in one line."""
+    """What `values` gave, in one line; a generic trouble code with its meaning behind it."""
     rest = {k: v for k, v in line.items() if k not in {"seq", "kind", "level", "t_ns", "time"}}
+    if known := meaning(str(line.get("code", ""))):
+        rest["meaning"] = known
     words = " ".join(f"{name}={one_line(value)}" for name, value in rest.items())
     return f"{line['seq']:>8}  {line['time']}  Lv{line['level']}  {line['kind']:<22} {words}"

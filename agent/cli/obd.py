@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from agent.cli import EXIT_NOT_SO
-from agent.cli.show import one_line
+from agent.cli.show import along, one_line
 from agent.errors import MalformedInputError, UsageError
 from agent.obd.answer import Recorded, decoded
 from agent.obd.signalset import SignalSet, load_signal_set
@@ -46,7 +46,8 @@ def decode(source: BinaryIO, *, files: tuple[Path, ...]) -> None:
     Example: amo-agent obd decode --signals car.json --signals saej1979.json answers.jsonl
     """
     sets, wrong = [_loaded(file) for file in files], 0
-    while line := source.readline(LONGEST_LINE):
+    lines = iter(lambda: source.readline(LONGEST_LINE), b"")
+    for line in along(lines, source, "decoding"):
         if line.strip():
             found = _decoded(line, sets)
             wrong += not found["ok"]

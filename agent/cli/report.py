@@ -20,6 +20,7 @@ from agent.events import (
     DtcCleared,
     DtcSet,
     Event,
+    FreezeFrameRead,
     InputLost,
     ParcelRegistered,
     PositionFixed,
@@ -30,6 +31,7 @@ from agent.eventstore.log import Recorded
 from agent.eventstore.reader import LogReader
 from agent.eventstore.verify import Verdict, verify
 from agent.export.target import apart, new_file
+from agent.obd.codetext import meaning
 from agent.privacy import sealed
 from agent.wallet.seal import Unsealer
 
@@ -38,6 +40,7 @@ TOLD: Final = (
     BrakedHard,
     DtcSet,
     DtcCleared,
+    FreezeFrameRead,
     InputLost,
     ParcelRegistered,
     ConsentGranted,
@@ -122,8 +125,8 @@ def _words(event: Event) -> str:
     if isinstance(event, BrakedHard):
         onset = "" if event.onset_mps is None else f", from {event.onset_mps:.1f} m/s"
         return f"{event.peak_mps2:.1f} m/s² for {event.held_ms} ms{onset}"
-    if isinstance(event, DtcSet | DtcCleared):
-        return f"{event.code} in {event.ecu}"
+    if isinstance(event, DtcSet | DtcCleared | FreezeFrameRead):
+        return _fault(event)
     if isinstance(event, ParcelRegistered):
         span = f"events {event.first_seq} to {event.last_seq}"
         return f"Lv{event.parcel_level}, {span}, block {event.height}"
@@ -132,6 +135,16 @@ def _words(event: Event) -> str:
     if isinstance(event, InputLost):
         return f"{event.count} {event.what}: {event.reason}"
     return ""
+
+
+def _fault(event: DtcSet | DtcCleared | FreezeFrameRead) -> str:
+    """The code, its meaning where it is a generic one, and where it is; or what was kept of it."""
+    words = meaning(event.code)
+    code = f"{event.code} ({words})" if words else event.code
+    if isinstance(event, FreezeFrameRead):
+        kept = ", ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+        return f"{code} in {event.ecu}: {kept}"
+    return f"{code}, {event.memory} in {event.ecu}"
 
 
 def _title(speed: list[tuple[int, float]], happenings: list[Happening]) -> str:

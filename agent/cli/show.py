@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TextIO, cast
+from typing import IO, Any, Final, TextIO, TypeVar, cast
 
 import click
 import structlog
@@ -20,11 +21,16 @@ STATE = "/var/lib/amo-agent"
 """Where the service keeps its state."""
 PROGRESS: Final = 1000
 """Events between two looks at the bar."""
+ITEMS: Final = 500
+"""Lines of a file between two looks at the bar."""
 TIME: Final = click.DateTime(
     [f"%Y-%m-%d{rest}" for rest in ("", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S.%f", " %H:%M:%S.%f")]
 )
 """A time as an option; it is UTC."""
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+_Item = TypeVar("_Item")
 
 
 class _Stderr(io.TextIOBase):
@@ -88,6 +94,19 @@ def watched(
             report(event.seq, last)
             due = event.seq + PROGRESS
         yield event
+
+
+def along(found: Iterable[_Item], source: IO[Any], label: str) -> Iterator[_Item]:
+    """The same items, with a bar where a person waits for a file and the result goes elsewhere."""
+    if sys.stdout.isatty() or not sys.stderr.isatty() or not source.seekable():
+        yield from found
+        return
+    with bar(label) as report:
+        size = os.fstat(source.fileno()).st_size
+        for number, item in enumerate(found):
+            if number % ITEMS == 0:
+                report(source.tell(), size)
+            yield item
 
 
 def _nowhere(_done: int, _total: int) -> None:

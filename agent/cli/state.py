@@ -18,6 +18,7 @@ from agent.events import BsmMade, Event, PositionFixed, decode
 from agent.eventstore.instant import last_at
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import Progress, ReadModel
+from agent.obd.codetext import meaning
 from agent.wallet.seal import Unsealer
 
 _TABLES: Final = {
@@ -66,12 +67,15 @@ def _last_at(log: LogReader, t_ns: int, progress: Progress) -> int:
 
 def _found(model: ReadModel) -> dict[str, Any]:
     trips = list(model.db.query("SELECT * FROM trip ORDER BY boot DESC LIMIT 1"))
-    return {
+    found: dict[str, Any] = {
         "seq": model.through,
         "trip": trips[0] if trips else None,
         "latest": {row.pop("name"): row for row in model.db["latest"].rows},
         **{name: list(model.db[table].rows) for name, table in _TABLES.items()},
     }
+    for row in found["dtcs"]:
+        row["meaning"] = meaning(row["code"]) or None
+    return found
 
 
 def _opened(model: ReadModel, log: LogReader, opener: Unsealer) -> dict[str, Any]:

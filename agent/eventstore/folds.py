@@ -23,7 +23,7 @@ from agent.eventstore.log import Recorded
 
 Statement = tuple[str, tuple[str | int | None, ...]]
 
-_DTC: Final = "INSERT INTO dtc VALUES (?, ?, ?, ?, ?)"
+_DTC: Final = "INSERT INTO dtc VALUES (?, ?, ?, ?, ?, ?)"
 _CONSENT: Final = "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _INPUT: Final = """INSERT INTO input SELECT ?, key, value FROM json_each(?) WHERE true
@@ -31,11 +31,11 @@ _INPUT: Final = """INSERT INTO input SELECT ?, key, value FROM json_each(?) WHER
 
 
 def _dtc_set(event: DtcSet, at: Recorded) -> Statement:
-    return _DTC, (at.seq, event.code, event.ecu, "set", at.t_ns)
+    return _DTC, (at.seq, event.code, event.ecu, "set", at.t_ns, event.memory)
 
 
 def _dtc_cleared(event: DtcCleared, at: Recorded) -> Statement:
-    return _DTC, (at.seq, event.code, event.ecu, "cleared", at.t_ns)
+    return _DTC, (at.seq, event.code, event.ecu, "cleared", at.t_ns, event.memory)
 
 
 def _requested(event: ConsentRequested, at: Recorded) -> Statement:

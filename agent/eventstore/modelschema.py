@@ -32,8 +32,8 @@ CREATE TABLE trip(boot INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL,
 CREATE TABLE latest(name TEXT PRIMARY KEY, value REAL, t_ns INTEGER NOT NULL,
     origin TEXT NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE dtc(seq INTEGER PRIMARY KEY, code TEXT NOT NULL, ecu TEXT NOT NULL,
-    change TEXT NOT NULL, t_ns INTEGER NOT NULL) STRICT;
-CREATE INDEX dtc_by_code ON dtc(code, ecu);
+    change TEXT NOT NULL, t_ns INTEGER NOT NULL, memory TEXT NOT NULL) STRICT;
+CREATE INDEX dtc_by_code ON dtc(code, ecu, memory);
 CREATE TABLE consent(seq INTEGER PRIMARY KEY, parcel_id TEXT NOT NULL, buyer TEXT NOT NULL,
     state TEXT NOT NULL, t_ns INTEGER NOT NULL, by TEXT, tx_hash TEXT, payment_mote TEXT) STRICT;
 CREATE INDEX consent_by_buyer ON consent(parcel_id, buyer);
@@ -45,8 +45,8 @@ CREATE TABLE loss(seq INTEGER PRIMARY KEY, what TEXT NOT NULL, reason TEXT NOT N
 CREATE TABLE input(uri TEXT, fate TEXT, count INTEGER NOT NULL,
     PRIMARY KEY(uri, fate)) STRICT, WITHOUT ROWID;
 
-CREATE VIEW dtc_open AS SELECT code, ecu, t_ns, seq FROM dtc AS d WHERE change = 'set'
-    AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu);
+CREATE VIEW dtc_open AS SELECT code, ecu, memory, t_ns, seq FROM dtc AS d WHERE change = 'set'
+    AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu AND memory = d.memory);
 CREATE VIEW consent_now AS SELECT parcel_id, buyer, state, t_ns, by, tx_hash, seq
     FROM consent AS c WHERE seq = (SELECT max(seq) FROM consent
         WHERE parcel_id = c.parcel_id AND buyer = c.buyer);

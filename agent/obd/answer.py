@@ -44,7 +44,7 @@ class Decoded(msgspec.Struct, frozen=True):
 def decoded(recorded: Recorded, sets: Sequence[SignalSet]) -> Decoded:
     """Raises MalformedInputError where no set has the command, or nothing answers it."""
     commands = _commands(recorded.command_id, sets)
-    extended = any(command.eax for command in commands)
+    extended = "|e=" in recorded.command_id or any(command.eax for command in commands)
     merged: dict[str, Value] = {}
     ecus: dict[str, dict[str, Value]] = {}
     cut = set()

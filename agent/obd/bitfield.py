@@ -2,16 +2,20 @@
 
 `len` bits from bit `bix` on, counted from the left, in the order of the wire (`blsb`: bytes
 reversed; `sign`: two's complement), then x * mul / div + add, kept within `min` and `max`. `map`
-has words for the number instead.
+has words for the number instead, and the unit "ascii" makes the bytes a text.
 """
 
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 Value = float | str
+
+TEXT: Final = "ascii"
+BITS_MAX: Final = 1000
+"""A longer number is none that a float can hold."""
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -24,7 +28,7 @@ class Format(msgspec.Struct, frozen=True):
     nullmin: a value as low as this is no reading; nullmax: one as high
     """
 
-    len: Annotated[int, Meta(ge=1, le=64)]
+    len: Annotated[int, Meta(ge=1, le=BITS_MAX)]
     bix: Annotated[int, Meta(ge=0, lt=8 * 4095)] = 0
     blsb: bool = False
     sign: bool = False
@@ -40,17 +44,24 @@ class Format(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError for a scale that gives no number."""
-        if self.div == 0 or not isfinite(2.0**64 * self.mul / self.div + self.add):
+        if self.div == 0 or not isfinite(2.0**self.len * self.mul / self.div + self.add):
             raise ValueError(f"mul {self.mul}, div {self.div}, add {self.add} give no number")
 
     def decode(self, data: bytes) -> Value | None:
         """data: what follows service and PID. None where it ends before, or is no reading."""
-        raw = self._raw(data)
-        if raw is None:
-            return None
-        if self.map is not None:
-            meaning = self.map.get(str(raw))
-            return None if meaning is None else meaning.value
+        if self.unit == TEXT:
+            return self._text(data)
+        number = self.number(data)
+        if self.map is None or number is None:
+            return number
+        meaning = self.map.get(str(int(number)))
+        return None if meaning is None else meaning.value
+
+    def number(self, data: bytes) -> float | None:
+        """As decode, with the number itself where it has a word; a text has none."""
+        raw = None if self.unit == TEXT else self._raw(data)
+        if raw is None or self.map is not None:
+            return raw
         value = max(raw * self.mul / self.div + self.add, self.min)
         value = value if self.max is None else min(value, self.max)
         return None if self._null(value) else value
@@ -64,6 +75,13 @@ class Format(msgspec.Struct, frozen=True):
             bits = int.from_bytes(bits.to_bytes((self.len + 7) // 8, "big"), "little")
         top = self.sign << (self.len - 1)
         return (bits ^ top) - top
+
+    def _text(self, data: bytes) -> str | None:
+        raw = self._raw(data)
+        if raw is None or raw < 0:
+            return None
+        characters = raw.to_bytes((self.len + 7) // 8, "big").strip(b"\0 ")
+        return characters.decode("ascii", "replace")
 
     def _null(self, value: float) -> bool:
         low = self.nullmin is not None and value <= self.nullmin

@@ -3,6 +3,10 @@
 import re
 from typing import Final
 
+from udsoncan.exceptions import InvalidResponseException
+from udsoncan.Response import Response
+from udsoncan.services.ReadDTCInformation import ReadDTCInformation
+
 from agent.errors import MalformedInputError
 
 SYSTEMS: Final = "PCBU"
@@ -41,6 +45,22 @@ def codes(data: bytes) -> frozenset[str]:
         raise MalformedInputError(f"{count} trouble codes announced, {len(data) - 1} bytes arrived")
     pairs = (data[place : place + 2] for place in range(1, 1 + 2 * count, 2))
     return frozenset(code_text(pair) for pair in pairs if any(pair))
+
+
+def codes_by_status(data: bytes) -> frozenset[str]:
+    """Codes of an answer to service 19, report 02, with their failure types: "P0A80-07".
+
+    data: what follows service and report. Raises MalformedInputError.
+    """
+    report = ReadDTCInformation.Subfunction.reportDTCByStatusMask
+    whole = bytes([report]) + data
+    response = Response(ReadDTCInformation, Response.Code.PositiveResponse, whole)
+    try:
+        found = ReadDTCInformation.interpret_response(response, report).service_data.dtcs
+    except InvalidResponseException as error:
+        raise MalformedInputError(f"an answer with UDS trouble codes: {error}") from error
+    numbers = [dtc.id.to_bytes(3, "big") for dtc in found]
+    return frozenset(f"{code_text(number[:2])}-{number[2]:02X}" for number in numbers)
 
 
 def changes(before: frozenset[str], after: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:

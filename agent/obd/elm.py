@@ -8,7 +8,8 @@ from collections import Counter
 from threading import Event, Lock
 
 from agent.clock import SECOND, Clock
-from agent.errors import SourceLostError
+from agent.errors import SourceLostError, UsageError
+from agent.obd.address import Address
 from agent.obd.elmlink import Link, open_link
 from agent.obd.elmsession import Session
 from agent.obd.elmtalk import Dialogue
@@ -41,7 +42,14 @@ class ElmRequester:
             if self._session is None and not self._stopping.is_set():
                 self._session = self._opened()
 
-    def ask(self, service: int, pid: int | None = None, timeout_s: float = 0.2) -> list[Reply]:
+    def ask(
+        self,
+        service: int,
+        pid: int | None = None,
+        timeout_s: float = 0.2,
+        *,
+        at: Address | None = None,
+    ) -> list[Reply]:
         """One reply for each ECU that gave any, in order of identifier; none at all is [].
 
         timeout_s: what an ECU may need. It takes 0.8 s more at most, and 5 s in all while the
@@ -50,6 +58,8 @@ class ElmRequester:
         now is when it was measured.
         Raises UsageError for a service that is not allowed, SourceLostError without an adapter.
         """
+        if at is not None:
+            raise UsageError(f"{self._uri}: an adapter asks every ECU at once, not {at.request:X}")
         question = Question(service, pid)
         with self._lock:
             if self._stopping.is_set():

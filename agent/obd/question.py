@@ -92,7 +92,14 @@ Reply = Answer | Refusal | Fragment
 class Requester(Protocol):
     """Who carries a question to the car; see `ObdRequester.ask`."""
 
-    def ask(self, service: int, pid: int | None = None, timeout_s: float = 0.2) -> list[Reply]: ...
+    def ask(
+        self,
+        service: int,
+        pid: int | None = None,
+        timeout_s: float = 0.2,
+        *,
+        at: Address | None = None,
+    ) -> list[Reply]: ...
 
     def close(self) -> None: ...
 

@@ -55,7 +55,7 @@ class ObdRequester:
         self._interface = interface
         self._clock = clock
         self._allowed = allowed
-        self._ecus = frozenset(ecus)
+        self._own = frozenset(ecu.request for ecu in ecus)
         self._closed = Event()
         self._everybody: tuple[Address, ...] = EVERYBODY
         self._unanswered = 0
@@ -126,13 +126,13 @@ class ObdRequester:
     def _send(self, bus: can.BusABC, can_id: int, data: bytes) -> None:
         """The only way out: an allowed question, or flow control to an ECU that answers one."""
         kind = data[0] >> 4
-        own = {address.request for address in self._ecus}
-        asks = kind == _SINGLE and can_id in own | {address.request for address in EVERYBODY}
+        own = can_id in self._own
+        asks = kind == _SINGLE and (own or can_id in (one.request for one in EVERYBODY))
         if asks and data[1] not in self._allowed:
             raise UsageError(
                 f"service {data[1]:02X} is not among those allowed: {_names(self._allowed)}"
             )
-        if not asks and not (kind == _FLOW_CONTROL and (can_id in own or speaks_to_an_ecu(can_id))):
+        if not asks and not (kind == _FLOW_CONTROL and (own or speaks_to_an_ecu(can_id))):
             raise UsageError(f"a frame of kind {kind} to {name(can_id)} is no question")
         extended = can_id > BASE_ID_MAX
         bus.send(can.Message(arbitration_id=can_id, data=data, is_extended_id=extended))
@@ -141,6 +141,8 @@ class ObdRequester:
         """The ECUs that answered this question before; empty when it is time to listen anew."""
         ecus, uses = self._known.get(question, (frozenset(), 0))
         self._known[question] = ecus, uses + 1
+        if question.at is not None:
+            return frozenset({name(question.at.answer)})
         return ecus if uses % RELEARN_AFTER else frozenset()
 
     def _learn(self, question: Question, ecus: frozenset[str], *, whole: bool) -> None:

@@ -7,6 +7,7 @@ A command is asked at `hdr` and answered from `rax`; `cmd` is service and PID, `
 between two questions, `filter` the model years that have it. What is for a screen is passed over.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -52,19 +53,26 @@ class Years(msgspec.Struct, frozen=True):
         return ";".join([*after, *before, *map(str, self.years)])
 
 
-class Command(msgspec.Struct, frozen=True):
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    hdr: Annotated[str, Meta(pattern="^[0-9A-F]{3,8}$")]
+    cmd: Annotated[dict[str, str], Meta(min_length=1, max_length=1)]
+    rax: Annotated[str, Meta(pattern="^[0-9A-F]{2,8}$")] | None = None
+    eax: Annotated[str, Meta(pattern="^[0-9A-F]{2}$")] | None = None
+    freq: Annotated[float, Meta(gt=0)] = 1.0
+    filter: Years | None = None
+
+
+class _Unread(_Asked, frozen=True, kw_only=True):
+    signals: tuple[msgspec.Raw, ...]
+
+
+class Command(_Asked, frozen=True, kw_only=True):
     """
     hdr, rax: hexadecimal; of 29-bit identifiers the part that varies, "DA10" and "10"
     eax:      address byte before each frame (ISO 15765-2, extended addressing)
     """
 
-    hdr: Annotated[str, Meta(pattern="^[0-9A-F]{3,8}$")]
-    cmd: Annotated[dict[str, str], Meta(min_length=1, max_length=1)]
     signals: tuple[SetSignal, ...]
-    rax: Annotated[str, Meta(pattern="^[0-9A-F]{2,8}$")] | None = None
-    eax: Annotated[str, Meta(pattern="^[0-9A-F]{2}$")] | None = None
-    freq: Annotated[float, Meta(gt=0)] = 1.0
-    filter: Years | None = None
 
     @property
     def request(self) -> bytes:
@@ -86,7 +94,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class SignalSet(msgspec.Struct, frozen=True):
-    """complaints: commands that were left out, and why."""
+    """complaints: commands and signals that were left out, and why."""
 
     commands: tuple[Command, ...]
     complaints: tuple[str, ...] = ()
@@ -97,7 +105,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 def load_signal_set(path: Path) -> SignalSet:
-    """A command that cannot be used costs that command. Raises UsageError for the whole file."""
+    """What cannot be used costs that command or signal. Raises UsageError for the whole file."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -117,14 +125,26 @@ def signal_set(content: bytes) -> SignalSet:
         raw = msgspec.json.decode(content, type=_File).commands
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not a signal set: {error}") from error
-    commands, complaints = [], []
+    commands: list[Command] = []
+    complaints: list[str] = []
+    for number, text in enumerate(raw):
+        where = f"commands[{number}]"
+        try:
+            unread = msgspec.json.decode(text, type=_Unread)
+            fields = msgspec.structs.asdict(unread)
+            fields["signals"] = tuple(_signals(unread.signals, where, complaints))
+            commands.append(_corrected(Command(**fields)))
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            complaints.append(f"{where}: {error}")
+    return SignalSet(tuple(commands), tuple(complaints))
+
+
+def _signals(raw: Iterable[msgspec.Raw], where: str, complaints: list[str]) -> Iterator[SetSignal]:
     for number, text in enumerate(raw):
         try:
-            command = msgspec.json.decode(text, type=Command)
-            commands.append(_corrected(command))
-        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            complaints.append(f"commands[{number}]: {error}")
-    return SignalSet(tuple(commands), tuple(complaints))
+            yield msgspec.json.decode(text, type=SetSignal)
+        except (ValueError, RecursionError) as error:
+            complaints.append(f"{where}.signals[{number}]: {error}")
 
 
 def _corrected(command: Command) -> Command:

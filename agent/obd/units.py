@@ -50,6 +50,10 @@ SIGNAL_UNITS: Final[Mapping[str, str]] = {
     "battery.current": "A",
     "battery.power": "W",
     "battery.temperature": "K",
+    "battery.health": SHARE,
+    "battery.plug": STATE,
+    "battery.energy.charged": "J",
+    "battery.energy.discharged": "J",
     "supply.voltage": "V",
     "lights.low_beam": STATE,
     "lights.high_beam": STATE,
@@ -131,6 +135,7 @@ _TO_SI: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
     "V": {"v": (1, 0), "mv": (0.001, 0), "kv": (1000, 0)},
     "A": {"a": (1, 0), "ma": (0.001, 0)},
     "W": {"w": (1, 0), "kw": (1000, 0)},
+    "J": {"j": (1, 0), "wh": (3600, 0), "kwh": (3_600_000, 0)},
     SHARE: {"%": (0.01, 0), "": (1, 0), "share": (1, 0)},
     STATE: {"": (1, 0), "state": (1, 0)},
 }

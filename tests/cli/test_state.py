@@ -79,6 +79,7 @@ def test_text_form_opens_the_same(cli: Cli, state: Path) -> None:
     out = cli("log", "state", state, "--at", time(4), "--open").out
     assert "name=speed.vehicle value=4.0" in out
     assert "code=P0301" in out
+    assert "meaning=misfire, cylinder 1" in out
     assert f"longitude_deg={EAST_DEG}" in out
     assert "dead_letters: none" in out
 

@@ -60,12 +60,13 @@ def folded(log: SqliteLog, path: Path, *drafts: Draft) -> ReadModel:
 def drafts() -> st.SearchStrategy[Draft]:
     """Every kind that is folded, some that are not, and payloads that are nothing."""
     word = st.sampled_from(["A", "B"])
+    memory = st.sampled_from(["stored", "pending"])
     name = st.sampled_from(["gear", "speed.vehicle", "vehicle.vin"])
     small = st.integers(0, 9)
     samples = st.lists(st.floats(-9, 9, width=32), max_size=2).map(lambda v: ([0] * len(v), v))
     event = st.one_of(
-        st.builds(DtcSet, word, word),
-        st.builds(DtcCleared, word, word),
+        st.builds(DtcSet, word, word, memory),
+        st.builds(DtcCleared, word, word, memory),
         st.builds(ConsentRequested, word, word, st.just("1")),
         st.builds(ConsentGranted, word, word, st.just("owner"), st.just("T")),
         st.builds(ConsentRefused, word, word, st.just("owner")),

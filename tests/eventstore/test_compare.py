@@ -37,7 +37,7 @@ def test_model_as_its_log_makes_it_has_no_differences(log: SqliteLog, path: Path
     [
         ("DELETE FROM dtc", "dtc"),
         ("UPDATE dtc SET code = 'P0999'", "dtc"),
-        ("INSERT INTO dtc VALUES (2, 'P0302', '7E8', 'set', 0)", "dtc"),
+        ("INSERT INTO dtc VALUES (2, 'P0302', '7E8', 'set', 0, 'stored')", "dtc"),
         ("UPDATE loss SET count = 1", "loss"),
         ("UPDATE latest SET value = 5", "latest"),
         ("UPDATE kind_count SET events = 9 WHERE kind = 'dtc-set/1'", "kind_count"),

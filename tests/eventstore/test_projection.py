@@ -108,6 +108,14 @@ def test_every_change_of_a_fault_code_is_kept(log: SqliteLog, path: Path) -> Non
         assert values(model, "dtc_open", "code", "seq") == [("P0420", 2), ("P0301", 4)]
 
 
+def test_memories_of_an_ecu_are_kept_apart(log: SqliteLog, path: Path) -> None:
+    pending = DtcSet("P0301", "7E8", "pending")
+    gone = DtcCleared("P0301", "7E8", "pending")
+    on = DtcSet("P0301", "7E8")
+    with folded(log, path, stored(pending, 1), stored(on, 2), stored(gone, 3)) as model:
+        assert values(model, "dtc_open", "code", "memory") == [("P0301", "stored")]
+
+
 def test_consents_keep_their_history_and_the_last_word(log: SqliteLog, path: Path) -> None:
     with folded(
         log,

@@ -104,6 +104,11 @@ def test_model_years_in_the_name_choose_among_commands() -> None:
         assert decoded(row, [SET]).values == {name: 0x55}
 
 
+def test_address_byte_that_the_name_tells_of_is_left_out() -> None:
+    row = Recorded("7E0.7E8.220101|e=2A,fc=1", ("7582A0462010155",))
+    assert decoded(row, [SET]).ecus["758"] == {"OLD": 0x55, "NEW": 0x55}
+
+
 def test_of_several_ecus_each_has_its_values_and_the_last_one_counts() -> None:
     found = decoded(Recorded("DB33.010D", ("18DAF11003410D10", "18DAF11D03410D11")), [SET])
     assert found.ecus == {"18DAF110": {"SPEED": 16}, "18DAF11D": {"SPEED": 17}}

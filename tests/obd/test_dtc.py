@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import MalformedInputError
-from agent.obd.dtc import changes, code_bytes, code_text, codes
+from agent.obd.dtc import changes, code_bytes, code_text, codes, codes_by_status
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,23 @@ def test_any_bytes_are_codes_or_malformed(data: bytes) -> None:
 def test_changes_are_what_is_new_and_what_is_gone() -> None:
     before, after = frozenset({"P0A80", "P0301"}), frozenset({"P0301", "U0100"})
     assert changes(before, after) == (frozenset({"U0100"}), frozenset({"P0A80"}))
+
+
+def test_codes_of_uds_have_their_failure_type() -> None:
+    found = codes_by_status(bytes.fromhex("FF 0A8007 2F C10000 08"))
+    assert found == {"P0A80-07", "U0100-00"}
+    assert codes_by_status(b"\xff") == frozenset()
+
+
+@pytest.mark.parametrize("data", ["", "FF0A80", "FF0A80072F01"])
+def test_half_an_answer_of_uds_is_refused(data: str) -> None:
+    with pytest.raises(MalformedInputError, match="UDS"):
+        codes_by_status(bytes.fromhex(data))
+
+
+@given(st.binary(max_size=40))
+def test_any_answer_of_uds_is_codes_or_refused(data: bytes) -> None:
+    try:
+        assert len(codes_by_status(data)) <= len(data) // 4
+    except MalformedInputError:
+        assert len(data) % 4 != 1

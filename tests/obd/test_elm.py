@@ -16,9 +16,11 @@ from agent.errors import ConfigError, SourceLostError, UsageError
 from agent.events import InputClosed, InputOpened
 from agent.installed import codec
 from agent.obd.elm import ElmRequester
+from agent.obd.guard import Limits
 from agent.obd.poll import Need
-from agent.obd.poller import ObdReading, Poller
+from agent.obd.poller import Poller
 from agent.obd.question import Answer, Question
+from agent.obd.reading import ObdReading
 from agent.record import Recorder
 from agent.service import Service, Source
 from agent.watchdog import SystemdWatchdog
@@ -167,7 +169,7 @@ def test_a_bus_that_cannot_be_an_adapter_is_refused(
     bus: BusConfig, named: str, parts: Archive
 ) -> None:
     with pytest.raises(ConfigError, match=named) as refusal:
-        bus_sources(bus, parts)
+        bus_sources(bus, parts, Limits())
     assert "\n" not in str(refusal.value)
 
 
@@ -180,7 +182,7 @@ async def test_an_adapter_that_was_unplugged_is_read_again_without_a_restart(
     bus = BusConfig(uri=f"elm:tcp:127.0.0.1:{port}", queries=True)
     with archive(tmp_path / "state", CLOCK, wait=True) as parts:
         core = recorder(parts, None, codec())
-        [source] = bus_sources(bus, parts)
+        [source] = bus_sources(bus, parts, Limits())
         service = _service(parts, core, source)
         running = asyncio.create_task(service.run(stop))
         with emulator(_folder(tmp_path, "first"), port):

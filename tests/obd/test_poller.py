@@ -9,13 +9,26 @@ import can
 import pytest
 
 from agent.clock import MS, SECOND, SystemClock
+from agent.config import BusConfig
 from agent.errors import SourceLostError
+from agent.events import CalibrationRead, FreezeFrameRead, MonitorsRead
+from agent.obd.address import one_ecu
 from agent.obd.ecu import Ecu
+from agent.obd.needs import (
+    CALIBRATION,
+    CAUSE,
+    MONITORS,
+    PENDING_CODES,
+    PERMANENT_CODES,
+    usual_needs,
+)
 from agent.obd.poll import Need
-from agent.obd.poller import ObdReading, Poller, usual_needs
+from agent.obd.poller import Poller
 from agent.obd.question import Question
+from agent.obd.reading import ObdReading
 from agent.obd.request import ObdRequester
 from agent.obd.route import Route
+from agent.signalsets import signal_commands
 
 VIN = "KMHTEST0000000017"
 CLOCK = SystemClock()
@@ -67,6 +80,58 @@ async def test_codes_and_vin_arrive(channel: str) -> None:
     readings = await first(poller(channel, often(CODES, WHO)), 2)
     assert [reading.dtcs for reading in readings if reading.dtcs] == [{"7E8": frozenset({"P0A80"})}]
     assert [reading.vin for reading in readings if reading.vin] == [VIN]
+
+
+async def test_codes_of_every_memory_and_what_an_ecu_says_of_itself_arrive(channel: str) -> None:
+    asked = often(PENDING_CODES, PERMANENT_CODES, CAUSE, MONITORS, CALIBRATION)
+    asked.append(Need(Question(0x19, 0x02, one_ecu("7E0")), 0.02, 0.02))
+    requester = ObdRequester(channel, "virtual", CLOCK, ecus=[one_ecu("7E0")])
+    readings = await first(Poller(requester, CLOCK, asked), len(asked))
+    codes = {one.memory: one.dtcs for one in readings if one.dtcs is not None}
+    assert codes == {
+        "pending": {"7E8": frozenset()},
+        "permanent": {"7E8": frozenset({"P0A80"})},
+        "confirmed": {"7E8": frozenset({"P0A80-00"})},
+    }
+    facts = {fact.kind: fact for one in readings for fact in one.facts}
+    assert facts.pop("calibration-read/1") == CalibrationRead("7E8", ["SIMCAR-EV-0001"])
+    assert facts.pop("monitors-read/1") == MonitorsRead("7E8", True, 1, ["components"], [])
+    [frame] = facts.values()
+    assert isinstance(frame, FreezeFrameRead)
+    assert (frame.code, len(frame.values) > 5) == ("P0A80", True)
+
+
+async def test_values_of_a_signal_set_arrive_in_si() -> None:
+    """A real car's answer, given by a simulated ECU at its address."""
+    name = uuid4().hex
+    commands = signal_commands(
+        BusConfig(uri="virtual:x", queries=True, signals=("hyundai-kona-electric",))
+    )
+    answer = bytes.fromhex(
+        "FFF7E7FF74000000000300240E4E201E1E1E1E20000020BA32BA1A00009200"
+        "0138A4000136830000735500006F8A00D325510D016B000000000AC6"
+    )
+    battery = one_ecu("7E4", "7EC")
+    question = Question(0x22, 0x0101, battery)
+    requester = ObdRequester(name, "virtual", CLOCK, ecus=[battery])
+    with (
+        can.Bus(name, "virtual", ignore_config=True) as bus,
+        Ecu(bus, lambda: LATE, vin=VIN, number=4, data={0x0101: answer}),
+    ):
+        polled = Poller(requester, CLOCK, often(question), commands=commands)
+        [reading] = await first(polled, 1)
+    found = {signal.name: signal.value for signal in reading.signals}
+    assert found == pytest.approx(
+        {
+            "battery.plug": 0,
+            "battery.current": 3.6,
+            "battery.voltage": 366.2,
+            "battery.temperature": 303.15,
+            "supply.voltage": 14.6,
+            "battery.energy.charged": 2952.5 * 3.6e6,
+            "battery.energy.discharged": 2855.4 * 3.6e6,
+        }
+    )
 
 
 async def test_vin_is_asked_for_once(channel: str) -> None:

@@ -122,6 +122,17 @@ def test_car_is_asked_with_the_identifiers_it_answers_to(
     assert begun < 100
 
 
+def test_another_car_on_the_same_bus_is_found_after_long_silence(
+    requester: ObdRequester, listener: can.BusABC
+) -> None:
+    with Ecu(listener, lambda: STATE, vin=VIN):
+        assert short(requester.ask(0x01, 0x0D, timeout_s=0.1))
+    for _ in range(50):
+        assert requester.ask(0x01, 0x0D, timeout_s=0.001) == []
+    with Ecu(listener, lambda: STATE, vin=VIN, extended=True):
+        assert [ecu for ecu, _ in short(requester.ask(0x01, 0x0D, timeout_s=0.1))] == ["18DAF110"]
+
+
 def test_one_ecu_is_asked_alone_where_that_was_allowed(channel: str, listener: can.BusABC) -> None:
     ecu = one_ecu("7E1", "7E9")
     requester = ObdRequester(channel, "virtual", CLOCK, ecus=[ecu])

@@ -35,6 +35,8 @@ def one_command(cmd: dict[str, str], **fmt: Any) -> Command:
         (Format(len=8, map={"1": Meaning("on")}), "01", "on"),
         (Format(len=8, map={"1": Meaning("on")}), "02", None),
         (Format(len=8, bix=8), "56", None),
+        (Format(len=32, bix=8, unit="ascii"), "0041422D00", "AB-"),
+        (Format(len=32, unit="ascii"), "4142", None),
     ],
 )
 def test_bits_become_the_value_they_stand_for(fmt: Format, data: str, value: object) -> None:
@@ -42,9 +44,9 @@ def test_bits_become_the_value_they_stand_for(fmt: Format, data: str, value: obj
     assert found == (pytest.approx(value) if isinstance(value, float) else value)
 
 
-@given(st.binary(max_size=40), st.integers(1, 64), st.integers(0, 330), st.integers(0, 1))
+@given(st.binary(max_size=40), st.integers(1, 100), st.integers(0, 330), st.integers(0, 1))
 def test_bits_are_those_of_the_wire(data: bytes, length: int, first: int, sign: int) -> None:
-    found = Format(len=length, bix=first, sign=bool(sign), min=-(2.0**64)).decode(data)
+    found = Format(len=length, bix=first, sign=bool(sign), min=-(2.0**100)).decode(data)
     bits = "".join(f"{byte:08b}" for byte in data)[first : first + length]
     if len(bits) < length:
         assert found is None
@@ -101,14 +103,29 @@ def test_a_bad_command_costs_that_command_and_is_named() -> None:
         {**good, "cmd": {"22": "01G1"}},
         {**good, "cmd": {}},
         {**good, "hdr": "seven"},
-        {**good, "signals": [{"id": "A", "fmt": {"len": 65}}]},
-        {**good, "signals": [{"id": "A", "fmt": {"len": 8, "div": 0}}]},
-        {**good, "signals": [{"id": "A", "fmt": {"len": 8, "mul": 1e300, "div": 1e-300}}]},
+        {**good, "signals": 5},
     ]
     found = signal_set(json.dumps({"commands": [*bad, good]}).encode())
     assert len(found.commands) == 1
     assert [text.partition(":")[0] for text in found.complaints] == [
         f"commands[{number}]" for number in range(len(bad))
+    ]
+
+
+def test_a_bad_signal_costs_that_signal_and_is_named() -> None:
+    formats: list[dict[str, Any]] = [
+        {"len": 0},
+        {"len": 1001},
+        {"len": 8, "div": 0},
+        {"len": 8, "mul": 1e300, "div": 1e-300},
+        {"len": "8"},
+    ]
+    signals = [{"id": "A", "fmt": fmt} for fmt in [*formats, {"len": 8}]]
+    content = {"commands": [{"hdr": "7E0", "cmd": {"22": "0101"}, "signals": signals}]}
+    found = signal_set(json.dumps(content).encode())
+    assert found.commands[0].decode(bytes.fromhex("62010155")) == {"A": 0x55}
+    assert [text.partition(":")[0] for text in found.complaints] == [
+        f"commands[0].signals[{number}]" for number in range(len(formats))
     ]
 
 
