@@ -150,6 +150,8 @@ def test_a_bus_that_is_not_there_is_tried_again_and_stops_nothing(
         ("virtual:x", 'dbc = ["/nowhere/car.dbc"]\n', "/nowhere/car.dbc"),
         ("virtual:x", '[gnss]\nuri = "nmea:/nowhere/x.nmea"\n', "/nowhere/x.nmea"),
         ("slcan:/dev/null@500000", "queries = true\n", "bus.queries"),
+        ("elm:/dev/ttyUSB0@38400", "", "it needs queries = true"),
+        ("elm:tcp:adapter", "queries = true\n", "elm:tcp:HOST:PORT"),
         ("virtual:x", '[keys]\ndevice = "dev:1"\n', "keys.device: key 'dev': no such scheme"),
         ("virtual:x", '[keys]\ndevice = "pkcs11:object=a"\n', "keys.device: pkcs11:object=a: mod"),
     ],
