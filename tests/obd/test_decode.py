@@ -390,6 +390,13 @@ def test_binding_of_a_bare_file_stays_when_it_was_watched_long_enough(tmp_path: 
     assert decoder.decode(both) == []
 
 
+def test_keys_of_a_channel_are_those_of_every_file_that_may_describe_it() -> None:
+    simcar = load_dbc(PROFILES / "simcar.dbc")
+    for given in ([simcar], {"can0": [simcar]}, {"*": [simcar]}):
+        assert Decoder(given).keys("can0") == set(simcar.messages)
+    assert Decoder({"can1": [simcar]}).keys("can0") == set()
+
+
 def test_file_given_first_counts(tmp_path: Path) -> None:
     first, second = make_dbc(tmp_path, TWO), make_dbc(tmp_path, TWO.replace("A:", "Z:"), "other")
     names = {s.name for s in Decoder([first, second]).decode([frame(1, bytes(8))])}
