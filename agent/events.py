@@ -221,7 +221,10 @@ class BrakedHard(Event, frozen=True, array_like=True):
 
 
 class InputLost(Event, frozen=True, array_like=True):
-    """Something that arrived was not recorded. what: "frames", "samples", "events"."""
+    """Something that arrived was not recorded, or did not arrive.
+
+    what: "frames", "samples", "events"; "counts": steps of a sender's counter without a frame
+    """
 
     kind: ClassVar[str] = "input-lost/1"
     level: ClassVar[Level] = Level.LV3

@@ -93,6 +93,8 @@ class GpsdSource:
                 fixes += self.counts.feed(line, now_ns)
         if len(self._begun) > LONGEST:
             self._drop()
+        if self._watch.get("device") and self.counts.refusal:
+            raise self._lost(" ".join(self.counts.refusal.split()))
         return fixes
 
     def _drop(self) -> None:

@@ -21,6 +21,7 @@ PROTOCOL: Final = 3
 TWO_DIMENSIONS: Final = 2
 THREE_DIMENSIONS: Final = 3
 NAMED: Final = 10  # complaints that are kept in words
+REFUSAL: Final = 100  # characters of it that are kept
 SILENT_NS: Final = 5 * SECOND  # our choice: then another receiver of the same gpsd is heard
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,10 @@ class _Version(msgspec.Struct):
 class _Device(msgspec.Struct):
     path: str = ""
     activated: str | float = 0
+
+
+class _Error(msgspec.Struct):
+    message: str
 
 
 class _Tpv(msgspec.Struct, rename={"alt_hae_m": "altHAE"}):
@@ -64,6 +69,7 @@ _HEAD: Final = msgspec.json.Decoder(_Head)
 _READ: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "VERSION": msgspec.json.Decoder(_Version),
     "DEVICE": msgspec.json.Decoder(_Device),
+    "ERROR": msgspec.json.Decoder(_Error),
     "TPV": msgspec.json.Decoder(_Tpv),
     "GST": msgspec.json.Decoder(_Gst),
 }
@@ -78,10 +84,12 @@ class GpsdJoiner:
 
     reports: read; broken: lines that could not be; undated: fixes without a time
     complaints: the first few broken lines, by number and reason
+    refusal: why gpsd does not do what it was asked, in its words
     """
 
     def __init__(self) -> None:
         self.reports = self.broken = self.undated = 0
+        self.refusal = ""
         self.complaints: list[str] = []
         self._lines = 0
         self._device: str | None = None
@@ -128,6 +136,8 @@ class GpsdJoiner:
             case _Device(activated=0) if report.path == self._device:
                 self._device = None
                 return self.flush()
+            case _Error():
+                self.refusal = report.message[:REFUSAL]
             case _Version() if report.proto_major != PROTOCOL:
                 text = f"gpsd {report.release} speaks protocol {report.proto_major}, not {PROTOCOL}"
                 self.complain(text)

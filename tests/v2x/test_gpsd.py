@@ -244,6 +244,17 @@ async def test_one_receiver_of_several_is_asked_for_by_name() -> None:
     assert b'"device": "/dev/ttyACM0"' in heard[0]
 
 
+@pytest.mark.parametrize("device", ["/dev/none", ""])
+async def test_a_receiver_that_gpsd_does_not_have_is_lost_with_its_words(device: str) -> None:
+    error = b'{"class":"ERROR","message":"No such device as\\n/dev/none"}\n'
+    async with serving(error, tpv() + b"\n", device=device) as (source, _):
+        if device:
+            with pytest.raises(SourceLostError, match="No such device as /dev/none"):
+                await first(source, 1)
+        else:  # it refuses something newer or older than it knows; it still tells fixes
+            assert len(await first(source, 1)) == 1
+
+
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 on this machine")
 async def test_it_is_reached_by_ipv6() -> None:
     async with serving(tpv() + b"\n", host="::1") as (source, _):
