@@ -5,7 +5,8 @@ draws empties its battery overnight. So an engine that is off is asked within a 
 with pauses that find out whether the bus sleeps without us, and a bus that sleeps is not asked.
 
 A high supply voltage is no sign of a car that is on: parked cars charge their 12 V battery from
-the traction battery, and do so because somebody keeps them awake. A low one is believed.
+the traction battery, and do so because somebody keeps them awake. It is worth a look, now and then.
+A low one is believed.
 """
 
 from enum import StrEnum
@@ -22,6 +23,7 @@ VOLTAGE_TAU_S: Final = 45.0
 """Time constant of the low pass: a cranking engine is over before it shows."""
 CHARGED_V: Final = 12.9
 """Below it nothing charges a lead battery, and an engine that seems to stand is believed sooner."""
+CHARGING_V: Final = 13.2
 STANDS_S: Final = 20.0
 TURNS_PER_S: Final = 1.0
 MOVES_MPS: Final = 0.5
@@ -60,7 +62,7 @@ class State(StrEnum):
     ON:     the engine turns or the car moves, or did a moment ago: asked freely
     OFF:    asked, on the budget
     PAUSED: not asked, to see whether the bus falls silent
-    ASLEEP: not asked until the bus carries frames again
+    ASLEEP: not asked until the bus carries frames again, or the supply rises
     """
 
     ON = "on"
@@ -70,18 +72,18 @@ class State(StrEnum):
 
 
 class LowPass:
-    """Of first order, for samples at any times. value: None before the first."""
+    """Of first order, for samples at any times. value: None before the first; at_ns: the last."""
 
     def __init__(self, tau_s: float) -> None:
         self.value: float | None = None
         self._tau_s = tau_s
-        self._at_ns = 0
+        self.at_ns = 0
 
     def update(self, value: float, now_ns: int) -> None:
-        passed_s = max(0, now_ns - self._at_ns) / SECOND
+        passed_s = max(0, now_ns - self.at_ns) / SECOND
         weight = 1.0 - exp(-passed_s / self._tau_s)
         self.value = value if self.value is None else self.value + weight * (value - self.value)
-        self._at_ns = now_ns
+        self.at_ns = now_ns
 
 
 class Guard:
@@ -100,7 +102,7 @@ class Guard:
         self._since_ns = self._sign_ns = self._step_ns = now_ns
         self._own_from_ns: int | None = None
         self._own_ns: int | None = None
-        self._pause_s = FIRST_PAUSE_S
+        self._pause_s = self._rest_s = FIRST_PAUSE_S
         self._told = False
 
     @property
@@ -119,6 +121,8 @@ class Guard:
             self._sign_ns = now_ns
         if name == "supply.voltage" and isfinite(value) and value > 0:
             self._voltage.update(value, now_ns)
+            if self._voltage.value is not None and self._voltage.value < CHARGED_V:
+                self._rest_s = FIRST_PAUSE_S
 
     def step(self, now_ns: int) -> AskingChanged | None:
         """Look at the time; the event when the state changed, and once at the start."""
@@ -182,6 +186,10 @@ class Guard:
     def _slept(self, for_s: float) -> tuple[State, str] | None:
         if self._woken():
             return State.OFF, "the bus carries frames that we did not cause"
+        voltage = self._voltage.value if self._voltage.at_ns > self._since_ns else None
+        if voltage is not None and voltage >= CHARGING_V and for_s >= self._rest_s:
+            self._rest_s = min(2 * self._rest_s, LONGEST_PAUSE_S)
+            return State.OFF, f"something charges the battery, {voltage:.2f} V"
         if 0 < self._limits.probe_s <= for_s:
             return State.OFF, f"a look after {self._limits.probe_s:g} s"
         return None

@@ -20,6 +20,7 @@ from agent.obd.pids import PIDS, signal
 from agent.obd.route import CarState, Route
 from agent.obd.sentry import Sentry
 from agent.obd.simcar import SimCar
+from agent.signals import Signal
 
 VIN = "KMHTEST0000000017"
 PARKED = msgspec.structs.replace(Route().at(0.0), speed_mps=0.0, motor_rps=0.0, supply_v=12.6)
@@ -33,6 +34,7 @@ class ParkedCar:
     pids:    those that its ECU answers
     shows:   whether its own frames reach the bus on which it is asked; not so behind a gateway
     supply:  its voltage, by whether it is awake
+    meter:   whether we measure that ourselves, too, as an adapter does
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ParkedCar:
         pids: tuple[int, ...] = ALL_PIDS,
         shows: bool = True,
         supply: Callable[[bool], float] = lambda _: 12.6,
+        meter: bool = False,
     ) -> None:
         channel = uuid4().hex
         self.clock = ManualClock()
@@ -51,7 +54,7 @@ class ParkedCar:
         self.changes: list[AskingChanged] = []
         self.asked_s = self.awake_s = 0
         self.running = False
-        self._pids, self._shows, self._supply = pids, shows, supply
+        self._pids, self._shows, self._supply, self._meter = pids, shows, supply, meter
         self._sleep_s = sleep_s
         self._awake_until_s = sleep_s
         self._car = SimCar(channel, self.clock, vin=VIN)
@@ -89,6 +92,8 @@ class ParkedCar:
             if self.awake and self._shows and self._now_s() % EVERY_S == 0:
                 self._car.send_slot(int(self._now_s()))
             self._listen()
+            if self._meter:
+                self.sentry.signals([Signal("supply.voltage", self._state().supply_v, 0, "obd")])
             asking, change = self.sentry.look()
             self.changes += [change] if change is not None else []
             if asking:

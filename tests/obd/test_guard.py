@@ -163,6 +163,30 @@ def test_a_bus_where_nothing_is_ever_heard_is_looked_at_where_the_owner_wants_it
         assert car.states()[-1] == "on"
 
 
+def test_where_no_frames_are_heard_a_supply_that_rises_is_looked_into() -> None:
+    with ParkedCar(30, shows=False, meter=True) as car:
+        car.live(HOUR)
+        assert car.states()[-1] == "asleep"
+        asked = car.asked_s
+        car.live(HOUR)
+        assert car.asked_s == asked
+        car.running = True
+        car.live(90)
+        assert car.states()[-2:] == ["off", "on"]
+
+
+@pytest.mark.parametrize("sleep_s", [60, 900])
+def test_a_supply_that_is_high_because_we_look_is_looked_into_ever_less(sleep_s: int) -> None:
+    supply = lambda awake: 14.4 if awake else 12.5  # noqa: E731
+    with ParkedCar(sleep_s, shows=False, meter=True, supply=supply) as car:
+        car.live(3 * HOUR)
+        assert not car.awake
+        assert car.awake_s < 120 + 2 * LONGEST_PAUSE_S + sleep_s
+        asked = car.asked_s
+        car.live(2 * HOUR)
+        assert car.asked_s == asked
+
+
 def test_a_cranking_engine_does_not_show_in_the_filtered_voltage() -> None:
     voltage = LowPass(VOLTAGE_TAU_S)
     for second in range(100):
