@@ -180,7 +180,8 @@ def _adapter(
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        return ObdFeed(Poller(requester, clock, needs, sentry), sentry, kept)
+        poller = Poller(requester, clock, needs, sentry, supply_v=requester.supply_v)
+        return ObdFeed(poller, sentry, kept)
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
 

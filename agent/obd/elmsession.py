@@ -1,5 +1,6 @@
 """Questions and answers of one session with an adapter, from its reset to its loss."""
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -9,7 +10,7 @@ import structlog
 from agent.clock import MS, SECOND, Clock
 from agent.obd.elmframes import messages
 from agent.obd.elmmanner import ALIKE, Manner
-from agent.obd.elmtalk import Dialogue, Said
+from agent.obd.elmtalk import SETTING_NS, SUPPLY, Dialogue, Said
 from agent.obd.elmtext import TORN, UNKNOWN_COMMAND, Printed, printed, searching
 from agent.obd.pids import CURRENT_DATA
 from agent.obd.question import (
@@ -31,6 +32,7 @@ RELEARN_EVERY: Final = 47
 so that it is another PID each time."""
 MOST_LINES: Final = 15
 _NRC_PLACE: Final = 2
+_VOLTAGE: Final = re.compile(rb"(\d{1,2}\.\d{1,2})V?")
 
 WHICH_PIDS: Final = Question(CURRENT_DATA, 0x00)
 
@@ -79,6 +81,12 @@ class Session:
         pid = question.pid or 0
         self._together.asked(pid, now)
         return self._kept(pid, now) or self._learned(pid) or self._alone(question)
+
+    def supply_v(self) -> float | None:
+        """None where the adapter does not say. Raises SourceLostError."""
+        said = self._dialogue.exchange(SUPPLY, SETTING_NS)
+        found = None if said is None else _VOLTAGE.fullmatch(said.octets.strip())
+        return None if found is None else float(found[1])
 
     def _met(self) -> bool:
         """Get to know how the adapter and the ECUs print, before anything is taken from them."""

@@ -35,7 +35,9 @@ NEEDED: Final = ("ATL0", "ATS0", "ATH1")
 """No line feeds, no spaces, with identifiers."""
 WELCOME: Final = ("ATD1", "ATAT1", "ATST32", "ATSP0")
 """Frame lengths, adaptive timing, at most 200 ms for an ECU, any protocol; clones may lack them."""
-SETTINGS: Final = frozenset({RESET, WHO, *NEEDED, *WELCOME})
+SUPPLY: Final = "ATRV"
+"""What the adapter measures at its own socket; the car is not asked."""
+SETTINGS: Final = frozenset({RESET, WHO, SUPPLY, *NEEDED, *WELCOME})
 _ENTER: Final = "\r"
 _SPOIL: Final = "ZZZZZZZZ\r"  # makes of whatever was typed so far a command that is none
 

@@ -9,7 +9,7 @@ from agent.clock import SECOND, Clock
 from agent.errors import AgentError, MalformedInputError
 from agent.obd.freezeframe import FreezeFrames
 from agent.obd.needs import CAUSE, LISTS, ONCE, usual_needs
-from agent.obd.pids import CURRENT_DATA, supported
+from agent.obd.pids import CURRENT_DATA, ORIGIN, supported
 from agent.obd.poll import Need, Plan
 from agent.obd.question import (
     BUSY_REPEAT_REQUEST,
@@ -23,10 +23,12 @@ from agent.obd.question import (
 from agent.obd.reading import ObdReading, reading, together
 from agent.obd.sentry import Sentry
 from agent.obd.signalset import Command
+from agent.signals import Signal
 
 LIST_LENGTH: Final = 32
 BUSY: Final = frozenset({BUSY_REPEAT_REQUEST, RESPONSE_PENDING})
 LONGEST_WAIT_S: Final = 0.1
+MEASURE_NS: Final = 10 * SECOND
 STOP_S: Final = 0.5
 MOST_WAITING: Final = 1000
 
@@ -44,8 +46,12 @@ class Poller:
         needs: list[Need] | None = None,
         sentry: Sentry | None = None,
         commands: Mapping[Question, Command] | None = None,
+        supply_v: Callable[[], float | None] | None = None,
     ) -> None:
-        """commands: of signal sets, by the question each is asked with."""
+        """
+        commands: of signal sets, by the question each is asked with
+        supply_v: measures without asking the car, where the link can do that
+        """
         self.broken = 0
         self.lost = 0
         self._requester = requester
@@ -54,6 +60,8 @@ class Poller:
         self._sentry = sentry
         self._commands = commands or {}
         self._freeze_frames = FreezeFrames(requester)
+        self._supply_v = supply_v
+        self._measured_ns = -MEASURE_NS
         self._stopping = Event()
 
     async def readings(self) -> AsyncGenerator[ObdReading, None]:
@@ -96,7 +104,7 @@ class Poller:
             while not self._stopping.is_set():
                 question = plan.next(now := self._clock.mono_ns())
                 if not self._may_ask(hand_over):
-                    self._stopping.wait(LONGEST_WAIT_S)
+                    self._leave_alone(now)
                     continue
                 if question is None:
                     self._stopping.wait(min((plan.wake_ns() - now) / SECOND, LONGEST_WAIT_S))
@@ -116,6 +124,17 @@ class Poller:
         if change is not None:
             hand_over(ObdReading(asking=change))
         return asking
+
+    def _leave_alone(self, now_ns: int) -> None:
+        """Wait a moment. What an adapter measures meanwhile may be all that wakes us."""
+        if self._supply_v is not None and now_ns - self._measured_ns >= MEASURE_NS:
+            self._measured_ns = now_ns
+            volts = self._supply_v()
+            if volts is not None and self._sentry is not None:
+                self._sentry.signals(
+                    [Signal("supply.voltage", volts, self._clock.now_ns(), ORIGIN)]
+                )
+        self._stopping.wait(LONGEST_WAIT_S)
 
     def _turn(self, plan: Plan, question: Question) -> ObdReading | None:
         """Ask, and tell the plan what came of it."""

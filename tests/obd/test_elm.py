@@ -65,6 +65,12 @@ async def readings(requester: ElmRequester, count: int, *questions: Question) ->
     return found
 
 
+def test_the_adapter_measures_its_supply_itself(requester: ElmRequester) -> None:
+    volts = requester.supply_v()
+    assert volts is not None
+    assert 5 < volts < 30
+
+
 def test_values_lists_codes_and_vin_are_answered(requester: ElmRequester) -> None:
     [which] = requester.ask(0x01, 0x00)
     [speed] = requester.ask(0x01, 0x0D)

@@ -14,6 +14,7 @@ from agent.errors import SourceLostError
 from agent.events import CalibrationRead, FreezeFrameRead, MonitorsRead
 from agent.obd.address import one_ecu
 from agent.obd.ecu import Ecu
+from agent.obd.guard import Guard, Limits
 from agent.obd.needs import (
     CALIBRATION,
     CAUSE,
@@ -28,6 +29,7 @@ from agent.obd.question import Question
 from agent.obd.reading import ObdReading
 from agent.obd.request import ObdRequester
 from agent.obd.route import Route
+from agent.obd.sentry import Sentry
 from agent.signalsets import signal_commands
 
 VIN = "KMHTEST0000000017"
@@ -189,6 +191,29 @@ async def test_answers_that_make_no_sense_are_counted() -> None:
         done.set()
         thread.join()
     assert polled.broken >= 1
+
+
+async def test_a_supply_that_rises_while_nobody_is_asked_is_worth_a_look() -> None:
+    begun = CLOCK.mono_ns() - 3600 * SECOND
+    guard = Guard("elm", Limits(), begun)
+    for passed_s in range(0, 3600, 5):
+        guard.step(begun + passed_s * SECOND)
+    assert not guard.asking
+
+    measured: list[float] = []
+
+    def supply_v() -> float:
+        measured.append(14.1)
+        return 14.1
+
+    requester = ObdRequester(uuid4().hex, "virtual", CLOCK)
+    sentry = Sentry(guard, CLOCK)
+    polled = Poller(requester, CLOCK, often(SPEED), sentry, supply_v=supply_v)
+    [reading] = await asyncio.wait_for(first(polled, 1), 5)
+
+    assert reading.asking is not None
+    assert reading.asking.reason == "something charges the battery, 14.10 V"
+    assert measured == [14.1]
 
 
 async def test_lost_bus_reaches_whoever_reads() -> None:
