@@ -23,7 +23,7 @@ def test_service_loads_none_of_the_heavy_libraries_that_are_installed() -> None:
 
 
 def test_library_that_was_hidden_can_be_loaded_afterwards() -> None:
-    name = "sunau" if "wave" in sys.modules else "wave"
+    name = "colorsys" if "wave" in sys.modules else "wave"
     with without(name), pytest.raises(ImportError):
         __import__(name)
     assert __import__(name).__name__ == name
