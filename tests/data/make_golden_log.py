@@ -7,8 +7,10 @@ from hashlib import sha3_512
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from agent.clock import SECOND, ClockQuality, ManualClock
-from agent.events import AgentStarted, AgentStopped, BodiesPruned, DtcSet, SignalsSampled, encode
+from agent.events import AgentStarted, AgentStopped, BodiesPruned, SignalsSampled, encode
 from agent.eventstore.birth import NOTE, birth
 from agent.eventstore.log import Draft
 from agent.eventstore.reader import LogReader
@@ -40,10 +42,12 @@ FIRST_START = (
         Draft("bulk/1", Level.LV4, 2**63 - 1, 4, ClockQuality.RECORDED, b"\x5a" * 9_000),
     ],
 )
+CODE_SET = msgspec.msgpack.encode(["P0301", "7E8"])
+"""As it was when the file was made: without the field that came at the end later."""
 SECOND_START = (
     [
         Draft(STARTED.kind, Level.LV3, T0_NS, 0, ClockQuality.FREE, encode(STARTED)),
-        Draft("dtc-set/1", Level.LV3, T0_NS, 1, ClockQuality.FREE, encode(DtcSet("P0301", "7E8"))),
+        Draft("dtc-set/1", Level.LV3, T0_NS, 1, ClockQuality.FREE, CODE_SET),
     ],
     [Draft("agent-stopped/1", Level.LV3, T0_NS, 2, ClockQuality.FREE, encode(AgentStopped("x")))],
 )

@@ -17,7 +17,7 @@ from tests.export.made import T0_NS, made, recorded, sampled
 NUMBER = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
 FORMULAS = ["=1+2", "+1+2", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "'=1", "=cmd|'/C calc'!A0"]
 
-FIELDS = '{"code":"P0301","ecu":"7E8"}'
+FIELDS = '{"code":"P0301","ecu":"7E8","memory":"stored"}'
 
 words = st.one_of(st.sampled_from(FORMULAS), st.text(st.characters(codec="utf-8"), max_size=12))
 

@@ -23,7 +23,7 @@ def test_any_other_event_is_one_row_with_its_fields_as_json() -> None:
     (row,) = rows(made(DtcSet("P0301", "7E8"), seq=4))
     assert row[:5] == (4, T0_NS, 1, "dtc-set/1", 3)
     assert (row.origin, row.name, row.value, row.unit) == (None, None, None, None)
-    assert json.loads(row.fields or "") == {"code": "P0301", "ecu": "7E8"}
+    assert json.loads(row.fields or "") == {"code": "P0301", "ecu": "7E8", "memory": "stored"}
 
 
 def test_a_sealed_event_is_one_row_that_says_so() -> None:

@@ -38,6 +38,7 @@ def test_an_event_is_shown_with_its_place_and_its_fields() -> None:
         "boot": 1,
         "code": "P0301",
         "ecu": "7E8",
+        "memory": "stored",
     }
 
 
