@@ -18,7 +18,7 @@ from agent.errors import ConfigError, DiskFullError
 from agent.events import CapturedFrame, FramesCaptured, InputLost, TriggerFired
 from agent.obd.condition import Condition
 from agent.obd.decode import Decoder
-from agent.obd.frame import CanFrame
+from agent.obd.frame import EXTENDED_FLAG, CanFrame
 from agent.obd.ring import Piece, Ring
 from agent.obd.sentry import is_diagnostic
 from agent.obd.vin import VinFinder
@@ -33,7 +33,6 @@ PERSONAL: Final = re.compile(r"VIN|LAT|LON|GPS|GNSS|NAV|POSIT|SERIAL|PHONE", re.
 """In the name of a message or signal. It finds too much (LATERAL) rather than too little."""
 FLUSH_PIECES: Final = 200
 TOO_MUCH: Final = "capture: more than max_mib holds"
-_EXTENDED: Final = 0x8000_0000  # linux/can.h
 _FD: Final = 0x04
 
 _log = structlog.get_logger()
@@ -149,7 +148,7 @@ def _events(
     levels: dict[int, Level] = {}
     found: dict[Level, list[CapturedFrame]] = {}
     for frame in piece.unpacked():
-        word = frame.can_id | _EXTENDED * frame.extended
+        word = frame.can_id | EXTENDED_FLAG * frame.extended
         if word not in levels:
             levels[word] = _level(frame, decoder, finder)
         raw = CapturedFrame(frame.t_ns - piece.t0_ns, word, _FD * frame.fd, frame.data)

@@ -269,8 +269,9 @@ class InputCounted(Event, frozen=True, array_like=True):
     """What became of what an input gave since the event before this one; told once a minute.
 
     counts: fate -> frames. "decoded", "undescribed" (no DBC file has them), "undecodable" (not
-            all of it could be read), "filtered" (the kernel kept them back), "broken", "remote",
-            and "error: bus off" and the like. Those that were lost are in InputLost.
+            all of it could be read), "damaged" (its checksum or counter is wrong), "filtered" (the
+            kernel kept them back), "broken", "remote", and "error: bus off" and the like. Those
+            that were lost are in InputLost.
     """
 
     kind: ClassVar[str] = "input-counted/1"

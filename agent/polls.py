@@ -23,9 +23,9 @@ from agent.config import load_toml
 from agent.deadband import Band
 from agent.errors import ConfigError
 from agent.obd.needs import needs_of
-from agent.obd.pids import CURRENT_DATA, PID_OF
+from agent.obd.pids import PID_OF
 from agent.obd.poll import Need
-from agent.obd.question import Question
+from agent.obd.question import CURRENT_DATA, Question
 from agent.privacy import LEVELS
 
 LONGEST_S: Final = 60.0

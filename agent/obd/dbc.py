@@ -8,6 +8,7 @@ import cantools
 from cantools.database.can import Database, Message
 
 from agent.errors import UsageError
+from agent.obd.frame import EXTENDED_FLAG
 from agent.obd.layout import Layout, MessageLayout
 
 FILE_BYTES_MAX = 1 << 22
@@ -54,7 +55,7 @@ def load_dbc(path: Path | str) -> Dbc:
     layout = Layout(_text(path))
     messages: dict[int, Message] = {}
     for message in _load(layout):
-        key = message.frame_id | (0x8000_0000 if message.is_extended_frame else 0)
+        key = message.frame_id | (EXTENDED_FLAG if message.is_extended_frame else 0)
         messages[key] = message
     if not messages:
         if not layout.keywords & _SECTIONS:

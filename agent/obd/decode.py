@@ -14,8 +14,7 @@ from agent.events import Event
 from agent.obd.bits import place
 from agent.obd.checksum import SIGNAL, ChecksumCheck, CounterCheck, FrameCheck, scheme_of
 from agent.obd.dbc import Dbc
-from agent.obd.frame import CanFrame
-from agent.obd.layout import EXTENDED_FLAG
+from agent.obd.frame import EXTENDED_FLAG, CanFrame
 from agent.obd.plan import Plan, run
 from agent.obd.profile import Profile, Source, matching
 from agent.signals import Signal

@@ -12,15 +12,15 @@ from agent.obd.elmframes import messages
 from agent.obd.elmmanner import ALIKE, Manner
 from agent.obd.elmtalk import SETTING_NS, SUPPLY, Dialogue, Said
 from agent.obd.elmtext import TORN, UNKNOWN_COMMAND, Printed, printed, searching
-from agent.obd.pids import CURRENT_DATA
 from agent.obd.question import (
-    NEGATIVE,
+    CURRENT_DATA,
     RESPONSE_PENDING,
     Answer,
     Fragment,
     Question,
     Refusal,
     Reply,
+    reply_to,
 )
 from agent.obd.together import AHEAD_NS, Together
 
@@ -31,7 +31,6 @@ RELEARN_EVERY: Final = 47
 """Questions between two that are asked without a hint, so that another ECU may be found; a prime,
 so that it is another PID each time."""
 MOST_LINES: Final = 15
-_NRC_PLACE: Final = 2
 _VOLTAGE: Final = re.compile(rb"(\d{1,2}\.\d{1,2})V?")
 
 WHICH_PIDS: Final = Question(CURRENT_DATA, 0x00)
@@ -156,7 +155,7 @@ class Session:
             return {}
         replies = dict(found.broken)
         for ecu, message in found.answers:
-            reply = _reply(question, ecu, message, found.said.took_ns)
+            reply = reply_to(question, ecu, message, found.said.took_ns)
             pending = isinstance(reply, Refusal) and reply.nrc == RESPONSE_PENDING
             if reply is not None and not (pending and ecu in replies):
                 replies[ecu] = reply
@@ -214,13 +213,3 @@ class Session:
         if reason not in self._complaints:
             _log.warning("adapter", says=reason)
         self._complaints[reason] += 1
-
-
-def _reply(question: Question, ecu: str, message: bytes, took_ns: int) -> Reply | None:
-    """None for an answer to some other question."""
-    start = question.answer_start()
-    if message[:2] == bytes([NEGATIVE, question.service]) and len(message) > _NRC_PLACE:
-        return Refusal(ecu, message[_NRC_PLACE])
-    if message.startswith(start):
-        return Answer(ecu, message[len(start) :], took_ns)
-    return None

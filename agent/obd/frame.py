@@ -15,6 +15,8 @@ from agent.errors import MalformedInputError
 
 BASE_ID_MAX = 0x7FF
 EXTENDED_ID_MAX = 0x1FFF_FFFF
+EXTENDED_FLAG = 0x8000_0000
+"""Bit 31 of an identifier, as DBC files and linux/can.h have it."""
 CLASSIC_BYTES_MAX = 8
 FD_BYTES_MAX = 64
 T_NS_MAX = 2**62

@@ -27,10 +27,8 @@ from agent.obd.dbcsource import (
     plain_number,
     statements,
 )
-from agent.obd.frame import BASE_ID_MAX, EXTENDED_ID_MAX, FD_BYTES_MAX
+from agent.obd.frame import BASE_ID_MAX, EXTENDED_FLAG, EXTENDED_ID_MAX, FD_BYTES_MAX
 
-EXTENDED_FLAG = 0x8000_0000
-"""DBC marks a 29-bit identifier by bit 31."""
 NO_MESSAGE_KEYS: Final = frozenset({0xC000_0000, 0x4000_0000})
 """VECTOR__INDEPENDENT_SIG_MSG, as newer and older tools write it: signals of no message."""
 SIGNAL_BITS_MAX = 64

@@ -8,9 +8,9 @@ import msgspec
 from agent.errors import UsageError
 from agent.obd.address import Address, one_ecu
 from agent.obd.bitfield import TEXT
-from agent.obd.pids import CURRENT_DATA, PIDS
+from agent.obd.pids import PIDS
 from agent.obd.poll import Need
-from agent.obd.question import FREEZE_FRAME, READ_DTCS, Question
+from agent.obd.question import CURRENT_DATA, FREEZE_FRAME, READ_DTCS, Question
 from agent.obd.request import READ_SERVICES
 from agent.obd.signalset import Command, SignalSet
 

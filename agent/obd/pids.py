@@ -13,12 +13,12 @@ import msgspec
 
 from agent.errors import MalformedInputError
 from agent.lean import without
+from agent.obd.question import CURRENT_DATA
 from agent.signals import Signal
 
 with without("numpy"):  # its units would bring it along
     import obd
 
-CURRENT_DATA: Final = 0x01
 ORIGIN: Final = "obd"
 REMEMBERED: Final = 4096
 

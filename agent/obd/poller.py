@@ -9,10 +9,11 @@ from agent.clock import SECOND, Clock
 from agent.errors import AgentError, MalformedInputError
 from agent.obd.freezeframe import FreezeFrames
 from agent.obd.needs import CAUSE, LISTS, ONCE, usual_needs
-from agent.obd.pids import CURRENT_DATA, ORIGIN, supported
+from agent.obd.pids import ORIGIN, supported
 from agent.obd.poll import Need, Plan
 from agent.obd.question import (
     BUSY_REPEAT_REQUEST,
+    CURRENT_DATA,
     RESPONSE_PENDING,
     Answer,
     Question,

@@ -15,8 +15,10 @@ RESPONSE_PENDING: Final = 0x78
 FREEZE_FRAME: Final = 0x02
 READ_DTCS: Final = 0x19
 READ_DATA: Final = 0x22
+CURRENT_DATA: Final = 0x01
 CONFIRMED: Final = 0x08
 """Bit of a UDS code's status that we ask for (ISO 14229-1, table D.2)."""
+NRC_PLACE: Final = 2
 LAST_SERVICE: Final = 0x3F
 LAST_PID: Final = 0xFF
 LAST_IDENTIFIER: Final = 0xFFFF
@@ -87,6 +89,14 @@ class Fragment(msgspec.Struct, frozen=True):
 
 
 Reply = Answer | Refusal | Fragment
+
+
+def reply_to(question: Question, ecu: str, message: bytes, took_ns: int) -> Answer | Refusal | None:
+    """What a whole message of an ECU says to a question; None where it answers some other one."""
+    if message[:2] == bytes([NEGATIVE, question.service]) and len(message) > NRC_PLACE:
+        return Refusal(ecu, message[NRC_PLACE])
+    start = question.answer_start()
+    return Answer(ecu, message[len(start) :], took_ns) if message.startswith(start) else None
 
 
 class Requester(Protocol):

@@ -12,14 +12,13 @@ import msgspec
 import zstandard
 
 from agent.clock import SECOND
-from agent.obd.frame import CanFrame
+from agent.obd.frame import EXTENDED_FLAG, CanFrame
 
 PIECE_FRAMES: Final = 500
 PIECE_NS: Final = SECOND
 ZSTD_LEVEL: Final = 1
 _HEAD: Final = Struct("<IIB")
 """Nanoseconds since the first frame of the piece, identifier with flags, data bytes."""
-_EXTENDED: Final = 0x8000_0000  # linux/can.h
 _FD: Final = 0x4000_0000  # ours: remote frames never come here
 _ID: Final = 0x1FFF_FFFF
 
@@ -47,7 +46,7 @@ class Piece(msgspec.Struct, frozen=True):
                 data[at - size : at],
                 self.t0_ns + offset_ns,
                 self.channel,
-                bool(word & _EXTENDED),
+                bool(word & EXTENDED_FLAG),
                 bool(word & _FD),
             )
 
@@ -79,7 +78,7 @@ class Ring:
                 self.close()
                 self._t0_ns, offset_ns = frame.t_ns, 0
                 self._first_ns = now_ns
-            word = frame.can_id | _EXTENDED * frame.extended | _FD * frame.fd
+            word = frame.can_id | EXTENDED_FLAG * frame.extended | _FD * frame.fd
             self._open += _HEAD.pack(offset_ns, word, len(frame.data)) + frame.data
             self._count += 1
             self._last_ns = now_ns

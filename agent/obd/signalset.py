@@ -16,10 +16,9 @@ from msgspec import Meta
 
 from agent.errors import UsageError
 from agent.obd.bitfield import Format, Value
-from agent.obd.question import POSITIVE
+from agent.obd.question import CURRENT_DATA, POSITIVE
 
 MAX_BYTES: Final = 1 << 22
-CURRENT_DATA: Final = 0x01
 _WRONG_SCALE: Final = (100.0, 128.0, -128.0)
 _SENSOR_PIDS: Final = range(0x14, 0x1C)
 _NOT_USED_PERCENT: Final = 99.2

@@ -17,9 +17,8 @@ import structlog
 from agent.errors import ConfigError, MalformedInputError
 from agent.obd.buserror import ERROR_FLAG, BusErrors, ErrorFrame
 from agent.obd.datagrams import Datagrams
-from agent.obd.frame import BASE_ID_MAX, EXTENDED_ID_MAX, CanFrame, Counts
+from agent.obd.frame import BASE_ID_MAX, EXTENDED_FLAG, EXTENDED_ID_MAX, CanFrame, Counts
 from agent.obd.kernelqueue import WANTED_BYTES, KernelQueue
-from agent.obd.layout import EXTENDED_FLAG
 
 BATCH_FRAMES: Final = 500
 FILTERS_MAX: Final = 512

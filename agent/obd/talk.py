@@ -1,23 +1,19 @@
 """What comes back to one question: frames of several ECUs, told apart and put together. No I/O."""
 
 from collections.abc import Callable
-from typing import Final
 
 import can
 
 from agent.obd.address import Address, name
 from agent.obd.question import (
-    NEGATIVE,
     RESPONSE_PENDING,
-    Answer,
     Fragment,
     Question,
     Refusal,
     Reply,
+    reply_to,
 )
 from agent.obd.transport import Transport
-
-NRC_PLACE: Final = 2
 
 _FIRST, _CONSECUTIVE, _FLOW_CONTROL = 1, 2, 3
 """Kinds of frames (ISO 15765-2, table 9)."""
@@ -30,7 +26,7 @@ class Talk:
         self, question: Question, address: Address, send: Callable[[int, bytes], None]
     ) -> None:
         self._address = address
-        self._service = question.service
+        self._question = question
         self._start = question.answer_start()
         self._send = send
         self._transports: dict[int, Transport] = {}
@@ -86,14 +82,11 @@ class Talk:
 
     def _understand(self, ecu: str, answer: bytes, took_ns: int) -> None:
         """An answer to some other question is passed over."""
-        if answer[:2] == bytes([NEGATIVE, self._service]) and len(answer) > NRC_PLACE:
-            nrc = answer[NRC_PLACE]
-            if nrc == RESPONSE_PENDING:
-                self._pending.add(ecu)
-                return
-            self._replies[ecu] = Refusal(ecu, nrc)
-        elif answer.startswith(self._start):
-            self._replies[ecu] = Answer(ecu, answer[len(self._start) :], took_ns)
-        else:
+        reply = reply_to(self._question, ecu, answer, took_ns)
+        if reply is None:
             return
+        if isinstance(reply, Refusal) and reply.nrc == RESPONSE_PENDING:
+            self._pending.add(ecu)
+            return
+        self._replies[ecu] = reply
         self._pending.discard(ecu)

@@ -5,24 +5,12 @@ UDP on loopback stands here for CAN, which not every kernel has; the tests in hi
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from agent.obd.datagrams import Datagrams
 
 SIZE = 72
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reader,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-    ):
-        reader.bind(("127.0.0.1", 0))
-        sender.connect(reader.getsockname())
-        yield reader, sender
 
 
 def test_datagrams_come_whole_and_in_order(pair: tuple[socket.socket, socket.socket]) -> None:

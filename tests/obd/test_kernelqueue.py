@@ -5,10 +5,7 @@ kernel has. The tests in hil/ do the same with SocketCAN.
 """
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from agent.obd.kernelqueue import WANTED_BYTES, KernelQueue
 
@@ -16,17 +13,6 @@ LIMIT = Path(__file__).parents[2] / "systemd" / "90-amo-agent.conf"
 DATAGRAM = bytes(50_000)
 FLOOD = 2_000
 """A hundred megabytes: more than any queue of this agent may hold."""
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reader,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-    ):
-        reader.bind(("127.0.0.1", 0))
-        sender.connect(reader.getsockname())
-        yield reader, sender
 
 
 def test_queue_is_longer_than_the_kernels_own_choice(
