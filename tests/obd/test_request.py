@@ -323,6 +323,19 @@ def test_lost_frame_makes_a_fragment_and_no_answer(channel: str, requester: ObdR
     assert "SequenceNumber" in reply.reason
 
 
+@pytest.mark.parametrize("first", ["10 00 00 00 FF FF 49 02", "10 00 FF FF FF FF 49 02"])
+def test_answer_of_a_huge_length_is_none_and_ends_with_the_timeout(
+    channel: str, requester: ObdRequester, first: str
+) -> None:
+    """Lengths beyond 4,095 bytes stand in four bytes more (ISO 15765-2, 9.6.3)."""
+
+    def ask() -> None:
+        assert requester.ask(0x09, 0x02, timeout_s=0.05) == []
+
+    with car(channel, answering((0x7E8, first), *[(0x7E8, "21" * 8)] * 100)):
+        assert took_ms(ask) < 1000
+
+
 def test_answer_to_another_question_is_passed_over(channel: str, requester: ObdRequester) -> None:
     frames = ((0x7E8, "03 41 0C 32"), (0x7E8, "03 7F 03 11"), (0x7E9, "03 41 0D 32"))
     with car(channel, answering(*frames)):
