@@ -93,9 +93,10 @@ class BusFeed:
     def _tell(self, recorder: Recorder) -> None:
         """What the source did not hand on since the last time, and what its bus said."""
         uri, counts = self._source.uri, self._source.counts
-        for reason, count in (counts.losses - self._lost).items():
+        losses = counts.losses.copy()  # the reading thread goes on counting
+        for reason, count in (losses - self._lost).items():
             recorder.lost("frames", count, f"{uri}: {reason}")
-        self._lost = counts.losses.copy()
+        self._lost = losses
         aside = set_aside(counts)
         recorder.counted(uri, aside - self._told)
         self._told = aside
@@ -196,5 +197,5 @@ def decoded(decoder: Decoder) -> Counter[str]:
 def set_aside(counts: Counts) -> Counter[str]:
     """What a source did not hand on and did not lose, as events.InputCounted has it."""
     aside = Counter(filtered=counts.filtered, broken=counts.broken, remote=counts.remote)
-    aside.update({f"error: {kind}": count for kind, count in counts.errors.items()})
+    aside.update({f"error: {kind}": count for kind, count in counts.errors.copy().items()})
     return aside
