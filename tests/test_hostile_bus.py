@@ -1,4 +1,4 @@
-"""What a bus can do to the agent costs bounded memory and time, and every frame of it is counted."""
+"""What a bus does to the agent costs bounded memory and time, and every frame is counted."""
 
 import asyncio
 import threading
@@ -127,6 +127,7 @@ async def test_bus_that_goes_off_and_comes_back_is_told_both_ways(parts: Archive
     found = await live(parts, Flood([power, restarted, error(bytes(8)), power], 1))
     states = [event.state for event in opened(parts) if isinstance(event, BusChanged)]
     assert states[0] == "bus off"
-    assert len(states) == 2 and states[1] != "bus off"
+    assert len(states) == 2
+    assert states[1] != "bus off"
     assert found["decoded"] == 2
     assert found["error: bus off"] == 1
