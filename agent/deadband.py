@@ -3,6 +3,7 @@
 It thins what goes into the log alone. Messages, braking and doubts see every sample.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -21,19 +22,22 @@ class Band(msgspec.Struct, frozen=True):
 
 
 class DeadBand:
-    """bands: by signal name; others pass. unchanged: samples that were left out so far."""
+    """bands: by signal name; others pass. unchanged: samples left out, by origin, untold yet."""
 
     def __init__(self, bands: Mapping[str, Band]) -> None:
-        self.unchanged = 0
+        self.unchanged = Counter[str]()
         self._bands = bands
         self._last: dict[tuple[str, str], Signal] = {}
 
     def passed(self, batch: Sequence[Signal]) -> Sequence[Signal]:
         if not self._bands:
             return batch
-        kept = [signal for signal in batch if self._new(signal)]
-        self.unchanged += len(batch) - len(kept)
-        return kept
+        return [signal for signal in batch if self._new(signal)]
+
+    def take(self) -> Counter[str]:
+        """What was left out since the last call."""
+        taken, self.unchanged = self.unchanged, Counter()
+        return taken
 
     def _new(self, signal: Signal) -> bool:
         band = self._bands.get(signal.name)
@@ -46,6 +50,7 @@ class DeadBand:
             and abs(signal.value - last.value) <= band.width
             and 0 <= signal.t_ns - last.t_ns < band.longest_ns  # a clock set back ends it too
         ):
+            self.unchanged[signal.origin] += 1
             return False
         self._last[key] = signal
         return True

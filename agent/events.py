@@ -271,7 +271,8 @@ class InputCounted(Event, frozen=True, array_like=True):
     counts: fate -> frames. "decoded", "undescribed" (no DBC file has them), "undecodable" (not
             all of it could be read), "damaged" (its checksum or counter is wrong), "filtered" (the
             kernel kept them back), "broken", "remote", and "error: bus off" and the like. Those
-            that were lost are in InputLost.
+            that were lost are in InputLost. "dead_band" counts samples, by their origin in place of
+            a URI: they were within the dead band of the last one and are not recorded.
     """
 
     kind: ClassVar[str] = "input-counted/1"

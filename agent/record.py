@@ -295,6 +295,8 @@ class Recorder:
             self._journal.write(event, t_ns=event.t0_ns, level=level)
 
     def _tell_counts(self) -> None:
+        for origin, samples in self.band.take().items():
+            self.counted(origin, {"dead_band": samples})
         for counted in self._tally.take():
             self._journal.write(counted)
 

@@ -95,6 +95,7 @@ class Service:
         self._radio = radio
         self._healthy = healthy
         self._watchdog = watchdog
+        self._closed: dict[str, str] = {}
         self._outward: list[tuple[Callable[[], Coroutine[Any, Any, object]], float]] = []
 
     def every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
@@ -109,8 +110,6 @@ class Service:
             raise group.exceptions[0] from None
         finally:
             self._recorder.finish()
-            if unchanged := self._recorder.band.unchanged:
-                _log.info("samples within their dead bands were not recorded", count=unchanged)
 
     async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -159,9 +158,11 @@ class Service:
         try:
             feed = await _opened(source)
         except SourceLostError as error:
+            self._say_closed(source.uri, str(error))
             return False, str(error)
         finally:
             tried.set()
+        self._closed.pop(source.uri, None)
         self._journal.write(InputOpened(source.uri))
         reason = "ended"
         try:
@@ -176,6 +177,12 @@ class Service:
             feed.close()
             self._journal.write(InputClosed(source.uri, feed.taken, feed.broken, reason))
         return feed.taken > 0, reason
+
+    def _say_closed(self, uri: str, reason: str) -> None:
+        """Of a source that does not open: once, not with each try."""
+        if self._closed.get(uri) != reason:
+            self._closed[uri] = reason
+            self._journal.write(InputClosed(uri, 0, 0, reason))
 
     async def _tick(self) -> None:
         clock, schedule = self._clock, self.schedule

@@ -20,7 +20,8 @@ def kept(band: DeadBand, *values: float, step_s: float = 1.0) -> list[float]:
 def test_a_value_within_the_band_of_the_last_recorded_one_is_left_out() -> None:
     band = DeadBand({NAME: BAND})
     assert kept(band, 10.0, 10.5, 9.5, 10.6, 10.2, 10.0) == [10.0, 10.6, 10.0]
-    assert band.unchanged == 3
+    assert band.take() == {"obd": 3}
+    assert band.take() == {}
 
 
 def test_a_slow_drift_is_recorded_in_steps_of_the_band() -> None:

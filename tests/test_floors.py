@@ -24,6 +24,9 @@ GALLERY = {
     "hold",
     "owner",
     "latency",
+    "follow",
+    "missed",
+    "status",
 }
 ROOF = {
     "config",

@@ -20,6 +20,7 @@ from agent.nocore import leave_no_core
 COMMANDS = {
     "demo": "the main job, end to end, on this machine alone",
     "run": "the service",
+    "status": "one screen: does it run, is the log whole, how much was missed",
     "replay": "put recorded traffic through the pipeline",
     "bsm": "decode, encode and convert basic safety messages",
     "obd": "decode recorded answers of ECUs",

@@ -1,7 +1,7 @@
 """Which events of a log a person asked for: by kind, time, trip and place.
 
-Times and trips are found by the index of the read model where there is one of this log, and by
-looking through the log where not. The index is no evidence: `log verify --projection` checks it.
+Kinds, times and trips are found by the index of the read model where there is one of this log, and
+by looking through the log where not. The index is no evidence: `log verify --projection` checks it.
 """
 
 import sys
@@ -134,9 +134,10 @@ def _listed(log: LogReader, model: Database | None, wish: Wish) -> Iterator[Reco
 
 
 def _about(log: LogReader, model: Database | None, wish: Wish) -> Iterator[Recorded]:
-    """Those of the time or the trip, and some around them."""
-    if model is not None and (wish.since_ns, wish.until_ns) != (EARLIEST_NS, LATEST_NS):
-        return between(model, log, wish.since_ns, wish.until_ns)
+    """Those of the kind, the time or the trip, and some around them."""
+    whole = (wish.kind, wish.since_ns, wish.until_ns) == ("", EARLIEST_NS, LATEST_NS)
+    if model is not None and not whole:
+        return between(model, log, wish.since_ns, wish.until_ns, wish.kind)
     starts = [] if model is None else model.execute(_TRIP, [wish.trip]).fetchall()
     return log.read(max([wish.after, *(first_seq - 1 for (first_seq,) in starts)]))
 

@@ -26,6 +26,9 @@ from agent.compose import (
 )
 from agent.config import Config, UploadConfig, load_config
 from agent.errors import ConfigError, UsageError
+from agent.eventstore.reader import LogReader
+from agent.eventstore.state import EVENTS, READMODEL
+from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
 from agent.privacy import Level
 from agent.service import Service
 
@@ -49,6 +52,8 @@ def command(*, path: Path) -> None:
     device = device_key(config.keys)
     with archive(Path(config.state), SystemClock(), wait=False, device=device) as parts:
         asyncio.run(_serve(path, config, parts))
+    with LogReader.open(parts.state / EVENTS) as log:
+        follow(log, parts.state / READMODEL, AT_THE_END)
 
 
 async def _serve(path: Path, config: Config, parts: Archive) -> None:
@@ -67,6 +72,7 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
         if not parts.keys.protected:
             _log.warning("the key files are not protected by a passphrase", state=config.state)
         service.every(narrow.EVERY_S, narrowing(parts).once)
+        service.every(FOLLOW_S, Follower(parts.log, parts.state / READMODEL).once)
         if config.upload is not None:
             await _upload(config.upload, parts, service, stack)
         steady()

@@ -25,7 +25,7 @@ _TABLES: Final = {
     "dtcs": "dtc_open",
     "consents": "consent_now",
     "upload": "upload",
-    "inputs": "input",
+    "inputs": "input_total",
     "losses": "loss_total",
     "dead_letters": "dead_letter",
     "unseen": "unseen",

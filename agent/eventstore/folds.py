@@ -9,25 +9,32 @@ from typing import Any, Final
 
 from agent.events import (
     AgentStopped,
+    AskingChanged,
+    BusChanged,
     ConsentGranted,
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
     DtcCleared,
     DtcSet,
+    InputClosed,
     InputCounted,
     InputLost,
+    InputOpened,
     ParcelRegistered,
 )
 from agent.eventstore.log import Recorded
 
-Statement = tuple[str, tuple[str | int | None, ...]]
+Statement = tuple[str, tuple[str | float | None, ...]]
 
 _DTC: Final = "INSERT INTO dtc VALUES (?, ?, ?, ?, ?, ?)"
 _CONSENT: Final = "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-_INPUT: Final = """INSERT INTO input SELECT ?, key, value FROM json_each(?) WHERE true
+_INPUT: Final = """INSERT INTO input SELECT ?, ?, key, value FROM json_each(?) WHERE true
     ON CONFLICT DO UPDATE SET count = count + excluded.count"""
+_SOURCE: Final = "INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?, ?)"
+_BUS: Final = "INSERT OR REPLACE INTO bus VALUES (?, ?, ?, ?, ?)"
+_ASKING: Final = "INSERT OR REPLACE INTO asking VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 def _dtc_set(event: DtcSet, at: Recorded) -> Statement:
@@ -64,8 +71,25 @@ def _parcel(event: ParcelRegistered, at: Recorded) -> Statement:
     return "INSERT OR REPLACE INTO parcel VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row + rest
 
 
-def _counted(event: InputCounted, _: Recorded) -> Statement:
-    return _INPUT, (event.uri, json.dumps(event.counts))
+def _counted(event: InputCounted, at: Recorded) -> Statement:
+    return _INPUT, (at.boot, event.uri, json.dumps(event.counts))
+
+
+def _opened(event: InputOpened, at: Recorded) -> Statement:
+    return _SOURCE, (event.uri, "open", None, at.t_ns, at.seq)
+
+
+def _closed(event: InputClosed, at: Recorded) -> Statement:
+    return _SOURCE, (event.uri, "closed", event.reason, at.t_ns, at.seq)
+
+
+def _bus(event: BusChanged, at: Recorded) -> Statement:
+    return _BUS, (event.uri, event.channel, event.state, at.t_ns, at.seq)
+
+
+def _asking(event: AskingChanged, at: Recorded) -> Statement:
+    row = (event.origin, event.state, event.reason, event.voltage_v, event.left_wh)
+    return _ASKING, (*row, at.t_ns, at.seq)
 
 
 def _lost(event: InputLost, at: Recorded) -> Statement:
@@ -79,13 +103,17 @@ def _stopped(event: AgentStopped, at: Recorded) -> Statement:
 
 FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
     AgentStopped.kind: _stopped,
+    AskingChanged.kind: _asking,
+    BusChanged.kind: _bus,
     ConsentGranted.kind: _granted,
     ConsentRefused.kind: _refused,
     ConsentRequested.kind: _requested,
     ConsentRevoked.kind: _revoked,
     DtcCleared.kind: _dtc_cleared,
     DtcSet.kind: _dtc_set,
+    InputClosed.kind: _closed,
     InputCounted.kind: _counted,
     InputLost.kind: _lost,
+    InputOpened.kind: _opened,
     ParcelRegistered.kind: _parcel,
 }

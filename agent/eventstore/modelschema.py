@@ -9,7 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
-VERSION: Final = 3
+VERSION: Final = 4
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
 STRETCH: Final = 128
 """Events in a row of the index by time."""
@@ -24,7 +24,7 @@ CREATE TABLE kind_count(kind TEXT, level INTEGER, events INTEGER NOT NULL,
 CREATE TABLE dead_letter(seq INTEGER PRIMARY KEY, kind TEXT NOT NULL,
     reason TEXT NOT NULL) STRICT;
 CREATE TABLE stretch(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL,
-    earliest_ns INTEGER NOT NULL, latest_ns INTEGER NOT NULL) STRICT;
+    earliest_ns INTEGER NOT NULL, latest_ns INTEGER NOT NULL, kinds INTEGER NOT NULL) STRICT;
 CREATE INDEX stretch_by_time ON stretch(latest_ns, earliest_ns, last_seq);
 CREATE TABLE trip(boot INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL,
     last_seq INTEGER NOT NULL, start_ns INTEGER NOT NULL, stop_ns INTEGER NOT NULL,
@@ -42,8 +42,15 @@ CREATE TABLE parcel(parcel_id TEXT PRIMARY KEY, level INTEGER NOT NULL,
     tx_hash TEXT NOT NULL, height INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE loss(seq INTEGER PRIMARY KEY, what TEXT NOT NULL, reason TEXT NOT NULL,
     count INTEGER NOT NULL, t_ns INTEGER NOT NULL) STRICT;
-CREATE TABLE input(uri TEXT, fate TEXT, count INTEGER NOT NULL,
-    PRIMARY KEY(uri, fate)) STRICT, WITHOUT ROWID;
+CREATE TABLE input(boot INTEGER, uri TEXT, fate TEXT, count INTEGER NOT NULL,
+    PRIMARY KEY(boot, uri, fate)) STRICT, WITHOUT ROWID;
+CREATE TABLE source(uri TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT,
+    t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE bus(uri TEXT, channel TEXT, state TEXT NOT NULL, t_ns INTEGER NOT NULL,
+    seq INTEGER NOT NULL, PRIMARY KEY(uri, channel)) STRICT, WITHOUT ROWID;
+CREATE TABLE asking(origin TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
+    voltage_v REAL, left_wh REAL, t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT,
+    WITHOUT ROWID;
 
 CREATE VIEW dtc_open AS SELECT code, ecu, memory, t_ns, seq FROM dtc AS d WHERE change = 'set'
     AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu AND memory = d.memory);
@@ -54,6 +61,8 @@ CREATE VIEW upload AS SELECT level, max(last_seq) AS last_seq, count(*) AS parce
     FROM parcel GROUP BY level;
 CREATE VIEW loss_total AS SELECT what, reason, CAST(total(count) AS INTEGER) AS count
     FROM loss GROUP BY what, reason;
+CREATE VIEW input_total AS SELECT uri, fate, CAST(total(count) AS INTEGER) AS count
+    FROM input GROUP BY uri, fate;
 """
 """
 cursor:      the last event folded in
@@ -61,12 +70,17 @@ unseen:      ranges whose bodies were pruned before they could be folded in
 kind_count:  unread: of the clear events, those of a kind this version does not know, and the
              dead letters
 dead_letter: clear events of a known kind that could not be folded, and why
-stretch:     events of STRETCH sequence numbers, and the times between which they were recorded
+stretch:     events of STRETCH sequence numbers, the times between which they were recorded, and a
+             bit for each of their kinds (kindbits.py)
 trip:        a start of the agent to its stop, as its clock said; `reason` is why it stopped, NULL
              where it was cut off or still goes on
 latest:      of each signal, the sample that arrived last
 dtc:         every change of a code, 'set' or 'cleared'; dtc_open: codes that are set now
 consent:     everything asked and decided; consent_now: the last word on each parcel and buyer
-input:       what became of the frames of each input that were not lost
+input:       what became of the frames of each input that were not lost, by start of the agent;
+             input_total: in all of the log
+source:      whether each input is 'open' or 'closed' now, and why it was closed
+bus:         what the controller of each bus last said of itself
+asking:      whether the car is asked on each bus, and why
 parcel:      seq: of its receipt; upload: through which event each level is uploaded
 """

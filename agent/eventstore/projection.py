@@ -15,6 +15,7 @@ from typing import Final
 from agent.errors import MalformedInputError
 from agent.events import KINDS, SignalsSampled, decode
 from agent.eventstore.folds import FOLDS
+from agent.eventstore.kindbits import kind_bits
 from agent.eventstore.log import Recorded
 from agent.eventstore.modelschema import STRETCH
 from agent.privacy import LEVELS, Level, sealed
@@ -26,10 +27,10 @@ REASON_CHARACTERS: Final = 200
 _KIND: Final = """INSERT INTO kind_count VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET events = events + excluded.events,
     unread = unread + excluded.unread, last_seq = excluded.last_seq"""
-_STRETCH: Final = """INSERT INTO stretch VALUES (?, ?, ?, ?)
+_STRETCH: Final = """INSERT INTO stretch VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET last_seq = excluded.last_seq,
     earliest_ns = min(earliest_ns, excluded.earliest_ns),
-    latest_ns = max(latest_ns, excluded.latest_ns)"""
+    latest_ns = max(latest_ns, excluded.latest_ns), kinds = kinds | excluded.kinds"""
 _TRIP: Final = """INSERT INTO trip VALUES (?, ?, ?, ?, ?, NULL)
     ON CONFLICT DO UPDATE SET last_seq = excluded.last_seq, stop_ns = excluded.stop_ns"""
 _UNSEEN: Final = "INSERT INTO unseen VALUES (?, ?)"
@@ -122,10 +123,12 @@ def _gaps(seq: int, batch: Sequence[Recorded]) -> Iterator[tuple[int, int]]:
         seq = recorded.seq
 
 
-def _stretches(batch: Sequence[Recorded]) -> Iterator[tuple[int, int, int, int]]:
-    for number, events in groupby(batch, lambda recorded: (recorded.seq - 1) // STRETCH):
-        marks = [(recorded.t_ns, recorded.seq) for recorded in events]
-        yield number * STRETCH + 1, marks[-1][1], min(marks)[0], max(marks)[0]
+def _stretches(batch: Sequence[Recorded]) -> Iterator[tuple[int, int, int, int, int]]:
+    for number, group in groupby(batch, lambda recorded: (recorded.seq - 1) // STRETCH):
+        events = list(group)
+        times = [recorded.t_ns for recorded in events]
+        kinds = kind_bits({recorded.kind for recorded in events})
+        yield number * STRETCH + 1, events[-1].seq, min(times), max(times), kinds
 
 
 def _trips(batch: Sequence[Recorded]) -> Iterator[tuple[int, int, int, int, int]]:

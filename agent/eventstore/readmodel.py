@@ -9,7 +9,7 @@ after that says in `unseen` which events it never saw.
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,9 @@ from typing import Final, Self
 
 import sqlite_utils
 
-from agent.errors import StoreError
+from agent.errors import StoreError, UsageError
 from agent.eventstore.log import EventReader
-from agent.eventstore.modelfile import in_memory, to_follow
+from agent.eventstore.modelfile import in_memory, to_follow, to_look
 from agent.eventstore.projection import Projection
 
 Progress = Callable[[int, int], None]
@@ -50,6 +50,21 @@ class ReadModel:
     def in_memory(cls) -> Self:
         """An empty one, gone when it is closed: a past state, or what a file is compared with."""
         return cls("the read model in memory", in_memory())
+
+    @classmethod
+    def copied(cls, path: Path) -> Self:
+        """In memory, what the file has by now; empty where there is none that can be read.
+
+        It can be caught up while another process writes the file, which it leaves alone.
+        """
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            with closing(to_look(path)) as file:
+                file.backup(connection)
+        except (sqlite3.Error, UsageError):
+            connection.close()
+            return cls.in_memory()
+        return cls(f"a copy of {path}", connection)
 
     @property
     def through(self) -> int:

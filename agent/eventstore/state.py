@@ -148,14 +148,30 @@ def _take(path: Path, descriptor: int) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Whoever has the lock, by its number where the kernel tells it (proc_locks(5))."""
-    inode = f":{os.fstat(descriptor).st_ino}"
     with suppress(OSError):  # the list only makes the message better
-        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-            fields = line.split()
-            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(inode):  # noqa: PLR2004 - columns of proc_locks(5)
-                return f"process {fields[4]}"
+        number = _locked_by(os.fstat(descriptor))
+        return "another process" if number is None else f"process {number}"
     return "another process"
+
+
+def holder(path: Path) -> int | None:
+    """The process that uses a state directory, by what the kernel tells (proc_locks(5)).
+
+    None where there is none. The lock itself is not touched: an agent that starts meanwhile gets
+    it. A process in another PID namespace is not seen. Raises UsageError.
+    """
+    try:
+        return _locked_by(path.stat())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked at: {_why(error)}") from error
+
+
+def _locked_by(found: os.stat_result) -> int | None:
+    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+        fields = line.split()
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(f":{found.st_ino}"):  # noqa: PLR2004 - columns of proc_locks(5)
+            return int(fields[4])
+    return None
 
 
 def _why(error: Exception) -> str:

@@ -81,6 +81,11 @@ def decode(data: bytes, use: str, passphrase: bytes | None) -> tuple[bytes, bool
     return scalar, read.protection is not None
 
 
+def is_protected(data: bytes, use: str) -> bool:
+    """Whether a passphrase is needed. Raises SealError for a broken file."""
+    return _parse(data, use).protection is not None
+
+
 def write(path: Path, data: bytes) -> None:
     """A new file of mode 0600, on disk when this returns. Raises SealError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,11 @@ def test_model_that_is_ahead_of_its_log_says_so(log: SqliteLog, path: Path) -> N
 
 
 def test_model_whose_pages_are_broken_says_so(log: SqliteLog, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as model:
+        roots = model.execute("SELECT rootpage FROM sqlite_schema WHERE rootpage").fetchall()
     raw = bytearray(path.read_bytes())
-    raw[4096:] = b"\xff" * (len(raw) - 4096)
+    for (number,) in roots:
+        raw[(number - 1) * 4096 : number * 4096] = b"\xff" * 4096
     path.write_bytes(raw)
     [difference] = differences(path, log)
     assert difference.startswith("it cannot be read")

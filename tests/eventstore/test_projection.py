@@ -23,6 +23,7 @@ from agent.events import (
     encode,
 )
 from agent.eventstore.folds import FOLDS
+from agent.eventstore.kindbits import kind_bits
 from agent.eventstore.log import Draft, Recorded
 from agent.eventstore.modelschema import STRETCH
 from agent.eventstore.reader import LogReader
@@ -204,10 +205,11 @@ def test_stretch_knows_the_times_of_its_events_however_they_were_batched(
 ) -> None:
     with folded(log, path, *[sampled(t) for t in (7, 3, 5)]) as model:
         log.append([sampled(100 + t) for t in range(STRETCH)])
+        kinds = kind_bits([SignalsSampled.kind])
         model.catch_up(log)
         assert [tuple(row.values()) for row in rows(model, "stretch")] == [
-            (1, STRETCH, 3, 100 + STRETCH - 4),
-            (STRETCH + 1, STRETCH + 3, 100 + STRETCH - 3, 100 + STRETCH - 1),
+            (1, STRETCH, 3, 100 + STRETCH - 4, kinds),
+            (STRETCH + 1, STRETCH + 3, 100 + STRETCH - 3, 100 + STRETCH - 1, kinds),
         ]
 
 
