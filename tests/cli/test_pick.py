@@ -39,6 +39,14 @@ def test_events_of_a_time_are_those_that_a_scan_finds(cli: Cli, state: Path) -> 
     assert len(expected) > 40
 
 
+@pytest.mark.parametrize("kind", ["dtc", "agent-started/1", "bsm-m", "unheard-of", ""])
+def test_events_of_a_kind_are_those_that_a_scan_finds(kind: str, cli: Cli, state: Path) -> None:
+    with LogReader.open(state / "events.db") as log:
+        expected = [e.seq for e in log.read() if e.kind.startswith(kind)]
+    assert [line["seq"] for line in shown(cli, state, "--kind", kind)] == expected
+    assert bool(expected) == (kind != "unheard-of")
+
+
 def test_events_of_a_trip_are_those_of_one_start(cli: Cli, state: Path) -> None:
     found = shown(cli, state, "--trip", 2)
     assert {line["boot"] for line in found} == {2}

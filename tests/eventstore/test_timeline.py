@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.events import DtcSet
 from agent.eventstore.log import Recorded
 from agent.eventstore.modelschema import STRETCH
 from agent.eventstore.readmodel import ReadModel
 from agent.eventstore.sqlite import SqliteLog
 from agent.eventstore.timeline import between, ranges
-from tests.eventstore.modelled import sampled
+from tests.eventstore.modelled import sampled, stored
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def test_time_range_is_found_without_reading_the_rest(log: SqliteLog, model: Rea
     found = [event.t_ns for event in between(model.db, counting, 1_000, 1_999)]
     assert found == list(range(1_000, 2_000))
     assert counting.events < 1_000 + 2 * STRETCH
+
+
+def test_a_rare_kind_is_found_without_reading_the_rest(log: SqliteLog, model: ReadModel) -> None:
+    rare = {300, 1_700, 20 * STRETCH - 1}
+    for t in range(20 * STRETCH):
+        if t % 100 == 0:
+            ticks = range(t, min(t + 100, 20 * STRETCH))
+            log.append(
+                [stored(DtcSet("P0301", "7E8"), n) if n in rare else sampled(n) for n in ticks]
+            )
+    model.catch_up(log)
+    counting = Counting(log)
+    found = [event.t_ns for event in between(model.db, counting, 0, 10**9, "dtc")]
+    assert found == sorted(rare)
+    assert counting.events <= len(rare) * STRETCH
 
 
 def test_parts_of_the_log_that_touch_are_one(log: SqliteLog, model: ReadModel) -> None:
