@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain as chain_of
@@ -41,15 +43,21 @@ def looks(
     """What `look` says of each block of these numbers, in their order, and of any beyond 1.
 
     look: a function of a module, since other processes may call it
+    Raises StoreError when such a process is killed.
     """
     processes = len(os.sched_getaffinity(0))
     if alone or len(numbers) < _WORTH or processes == 1:
         yield map(look, reader.blocks(_beginning(numbers.start)))
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        share = partial(_look, path, still, look)
-        shares = pool.imap(share, numbers[::_SHARE])
+    # multiprocessing's own Pool kills its processes, and hangs where one had a lock in hand
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    try:
+        shares = pool.map(partial(_look, path, still, look), numbers[::_SHARE])
         yield chain_of(_in_order(shares), map(look, reader.blocks(numbers.stop)))
+    except BrokenProcessPool as error:
+        raise StoreError(f"{path}: a process that helped to read it was killed") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _beginning(first: int) -> int:
