@@ -28,6 +28,7 @@ GALLERY = {
 ROOF = {
     "config",
     "polls",
+    "pollsign",
     "archive",
     "sealing",
     "nocore",

@@ -18,6 +18,7 @@ from agent.events import (
     InputCounted,
     InputLost,
     ParcelRegistered,
+    PollsUsed,
 )
 from agent.eventstore.log import Recorded
 
@@ -73,6 +74,11 @@ def _lost(event: InputLost, at: Recorded) -> Statement:
     return "INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row
 
 
+def _polls(event: PollsUsed, at: Recorded) -> Statement:
+    row = (event.signer, event.serial, event.digest.hex(), at.t_ns, at.seq)
+    return "INSERT OR REPLACE INTO polls VALUES (?, ?, ?, ?, ?)", row
+
+
 def _stopped(event: AgentStopped, at: Recorded) -> Statement:
     return "UPDATE trip SET reason = ? WHERE boot = ?", (event.reason, at.boot)
 
@@ -88,4 +94,5 @@ FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
     InputCounted.kind: _counted,
     InputLost.kind: _lost,
     ParcelRegistered.kind: _parcel,
+    PollsUsed.kind: _polls,
 }

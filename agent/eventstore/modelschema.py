@@ -9,7 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
-VERSION: Final = 3
+VERSION: Final = 4
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
 STRETCH: Final = 128
 """Events in a row of the index by time."""
@@ -44,6 +44,8 @@ CREATE TABLE loss(seq INTEGER PRIMARY KEY, what TEXT NOT NULL, reason TEXT NOT N
     count INTEGER NOT NULL, t_ns INTEGER NOT NULL) STRICT;
 CREATE TABLE input(uri TEXT, fate TEXT, count INTEGER NOT NULL,
     PRIMARY KEY(uri, fate)) STRICT, WITHOUT ROWID;
+CREATE TABLE polls(signer TEXT PRIMARY KEY, serial INTEGER NOT NULL, digest TEXT NOT NULL,
+    t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE VIEW dtc_open AS SELECT code, ecu, memory, t_ns, seq FROM dtc AS d WHERE change = 'set'
     AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu AND memory = d.memory);
@@ -67,6 +69,7 @@ trip:        a start of the agent to its stop, as its clock said; `reason` is wh
 latest:      of each signal, the sample that arrived last
 dtc:         every change of a code, 'set' or 'cleared'; dtc_open: codes that are set now
 consent:     everything asked and decided; consent_now: the last word on each parcel and buyer
+polls:       of each signer, the file of polls that was used last
 input:       what became of the frames of each input that were not lost
 parcel:      seq: of its receipt; upload: through which event each level is uploaded
 """
