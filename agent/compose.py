@@ -176,15 +176,15 @@ def _adapter(
         raise ConfigError(f"bus {bus.uri!r}: an adapter only asks; it needs queries = true")
     if bus.dbc:
         raise ConfigError(f"bus {bus.uri!r}: an adapter brings no frames that a dbc could describe")
-    if bus.signals:
-        raise ConfigError(f"bus {bus.uri!r}: an adapter asks every ECU at once, not those of a set")
+    commands = signal_commands(bus)
+    wanted = (usual_needs() if needs is None else needs) + set_needs(commands)
     requester = ElmRequester(bus.uri, clock)
     sentry = Sentry(Guard(bus.uri, limits, clock.mono_ns()), clock)
 
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        poller = Poller(requester, clock, needs, sentry, supply_v=requester.supply_v)
+        poller = Poller(requester, clock, wanted, sentry, commands, supply_v=requester.supply_v)
         return ObdFeed(poller, sentry, kept)
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)

@@ -64,8 +64,12 @@ def set_commands(sets: Iterable[SignalSet], model_year: int | None) -> dict[Ques
 
 
 def set_needs(commands: Mapping[Question, Command]) -> list[Need]:
-    """Their values as often as the set says, and the UDS codes of each ECU it names."""
-    values = [Need(question, one.freq, one.freq) for question, one in commands.items()]
+    """Their values as often as the set says, and the UDS codes of each ECU it names.
+
+    Those of one ECU stand together: an adapter is then turned to it once.
+    """
+    by_ecu = sorted(commands.items(), key=lambda item: item[0].at.request if item[0].at else 0)
+    values = [Need(question, one.freq, one.freq) for question, one in by_ecu]
     codes = [
         Need(Question(READ_DTCS, BY_STATUS, ecu), SELDOM_S, SELDOM_S) for ecu in ecus(commands)
     ]
