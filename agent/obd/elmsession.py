@@ -17,6 +17,7 @@ from agent.obd.elmtext import TORN, UNKNOWN_COMMAND, Printed, printed, searching
 from agent.obd.question import (
     CURRENT_DATA,
     READ_DATA,
+    READ_LOCAL,
     RESPONSE_PENDING,
     Answer,
     Fragment,
@@ -37,8 +38,9 @@ MOST_LINES: Final = 15
 _VOLTAGE: Final = re.compile(rb"(\d{1,2}\.\d{1,2})V?")
 
 WHICH_PIDS: Final = Question(CURRENT_DATA, 0x00)
-NO_DATA: Final = Question(READ_DATA, 0x0000)
-"""No identifier (ISO 14229-1, table C.1): an ECU says that it has none such, and always alike."""
+_BY_ZERO: Final = {READ_LOCAL: READ_LOCAL}
+"""Identifier 0 of service 22 is none (ISO 14229-1, table C.1), nor is that of 21 (ISO 14230-3);
+some ECUs tell there which others they have. Whichever it is, they say it always alike."""
 
 Replies = dict[str, Reply]
 
@@ -103,7 +105,9 @@ class Session:
             self._complain("an ECU whose identifier is not as long as those of this car")
             return False
         return self._turned(at) and (
-            self._manner.known or self._met(NO_DATA) or self._met(WHICH_PIDS)
+            self._manner.known
+            or self._met(Question(_BY_ZERO.get(question.service, READ_DATA), 0, at))
+            or self._met(WHICH_PIDS)
         )
 
     def _turned(self, at: Address | None) -> bool:

@@ -114,6 +114,15 @@ def test_one_ecu_is_asked_by_a_header_and_everybody_after_it(requester: ElmReque
         assert isinstance(speed, Answer)
 
 
+def test_a_local_identifier_is_read_from_an_ecu_with_flow_control_by_our_word(
+    requester: ElmRequester,
+) -> None:
+    [reply] = requester.ask(0x21, 0x00, at=one_ecu("7C4"))
+    assert isinstance(reply, Answer)
+    assert (reply.ecu, reply.data.hex()) == ("7CC", "bc000001")
+    assert len(requester.ask(0x01, 0x0D)) == 1
+
+
 def test_an_ecu_that_is_not_there_answers_nothing_for_another(requester: ElmRequester) -> None:
     assert requester.ask(0x22, 0x116B, at=one_ecu("7E5")) == []
     assert requester.ask(0x22, 0x116B, at=one_ecu("DA10")) == []
