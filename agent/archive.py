@@ -68,6 +68,12 @@ class Archive:
                 found[place] = found.get(place, frozenset()) | {row["code"]}
         return found
 
+    def polls_used(self, signer: str) -> tuple[int, bytes] | None:
+        """Serial and SHA3-512 of the last file of polls by that signer; None for the first."""
+        with ReadModel.open(self.state / "readmodel.db") as model:
+            model.catch_up(self.log)
+            return last_polls(model, signer)
+
     def anchor(self) -> Anchor | None:
         """The last seal of the log; None while there is none. Raises StoreError."""
         with LogReader.open(self.state / EVENTS) as reader:
@@ -76,6 +82,13 @@ class Archive:
     def healthy(self) -> bool:
         """Whether commits go through; the supervisor restarts an agent of which this is false."""
         return self.clock.mono_ns() - self.writer.alive_ns < STUCK_NS
+
+
+def last_polls(model: ReadModel, signer: str) -> tuple[int, bytes] | None:
+    """As Archive.polls_used, of a read model that has caught up."""
+    for row in model.db.query("SELECT serial, digest FROM polls WHERE signer = ?", [signer]):
+        return row["serial"], bytes.fromhex(row["digest"])
+    return None
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from agent.capture import Capture
 from agent.clock import SECOND, Clock
 from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
 from agent.deadband import DeadBand
-from agent.errors import ConfigError, StoreError, UsageError
+from agent.errors import ConfigError, SealError, StoreError, UsageError
+from agent.events import PollsUsed
 from agent.eventstore.ladder import Step
 from agent.eventstore.state import EVENTS
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
@@ -43,7 +44,8 @@ from agent.obd.request import ObdRequester
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
-from agent.polls import load_polls
+from agent.polls import Polls
+from agent.pollsign import signed_polls
 from agent.record import Recorder
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
@@ -52,6 +54,8 @@ from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
+from agent.wallet.address import address
+from agent.wallet.curve import point
 from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
 
@@ -172,15 +176,15 @@ def _adapter(
         raise ConfigError(f"bus {bus.uri!r}: an adapter only asks; it needs queries = true")
     if bus.dbc:
         raise ConfigError(f"bus {bus.uri!r}: an adapter brings no frames that a dbc could describe")
-    if bus.signals:
-        raise ConfigError(f"bus {bus.uri!r}: an adapter asks every ECU at once, not those of a set")
+    commands = signal_commands(bus)
+    wanted = (usual_needs() if needs is None else needs) + set_needs(commands)
     requester = ElmRequester(bus.uri, clock)
     sentry = Sentry(Guard(bus.uri, limits, clock.mono_ns()), clock)
 
     def opened() -> ObdFeed:
         requester.reopen()
         requester.connect()
-        poller = Poller(requester, clock, needs, sentry, supply_v=requester.supply_v)
+        poller = Poller(requester, clock, wanted, sentry, commands, supply_v=requester.supply_v)
         return ObdFeed(poller, sentry, kept)
 
     return Source(bus.uri, opened, longest_wait_s=ADAPTER_WAIT_S)
@@ -244,7 +248,7 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     car = config.vehicle
     size = None if car is None else VehicleSize(car.width_m, car.length_m)
     details = NO_DETAILS if car is None else car.details
-    polls = None if config.polls is None else load_polls(Path(config.polls))
+    polls = None if config.polls is None else _polls(Path(config.polls), config.polls_key, parts)
     band = None if polls is None else DeadBand(polls.bands())
     core = recorder(parts, size, codec(), details, band)
     kept = None if config.capture is None else Capture(config.capture, parts.clock, parts.journal)
@@ -258,6 +262,19 @@ def configured(config: Config, parts: Archive, air: UdpRadio | None) -> Service:
     if kept is not None:
         made.every(capture.EVERY_S, kept.once)
     return made
+
+
+def _polls(path: Path, key: str | None, parts: Archive) -> Polls:
+    """The file of polls, which from now on is the one in use. Raises ConfigError."""
+    try:
+        public = parts.keys.device.public if key is None else point(key)
+    except SealError as error:
+        raise ConfigError(f"polls_key = {key!r}: {error}") from error
+    signed = signed_polls(path, public)
+    signer = address(public)
+    signed.check_serial(parts.polls_used(signer))
+    parts.journal.write(PollsUsed(signed.polls.serial, signed.digest, signer))
+    return signed.polls
 
 
 def outbox(state: Path) -> Path:

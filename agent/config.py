@@ -136,7 +136,8 @@ class Config(_Section, frozen=True, kw_only=True):
     """
     state: the directory for the log, the keys and nothing else
     guard: when a parked car is asked, on each bus with queries
-    polls: a file that says what is asked and recorded how often (see agent.polls)
+    polls: a file that says what is asked and recorded how often (see agent.polls); it is signed
+    polls_key: who signs it, as the hexadecimal digits of a P-256 point; without it, the device key
     """
 
     state: Annotated[str, Meta(min_length=1)] = "/var/lib/amo-agent"
@@ -148,6 +149,7 @@ class Config(_Section, frozen=True, kw_only=True):
     keys: KeysConfig = KeysConfig()
     guard: Limits = Limits()
     polls: Annotated[str, Meta(min_length=1)] | None = None
+    polls_key: Annotated[str, Meta(min_length=1)] | None = None
     capture: CaptureConfig | None = None
 
 
@@ -155,6 +157,8 @@ def load_config(path: Path) -> Config:
     """Raises ConfigError with section, key, value and limit, in one line."""
     config = load_toml(path, Config)
     _check_addresses(path, config)
+    if config.polls_key is not None and config.polls is None:
+        raise ConfigError(f"{path}: polls_key = {config.polls_key!r}: only together with polls")
     for number, bus in enumerate(config.bus):
         if bus.signals and not bus.queries:
             raise ConfigError(
@@ -165,7 +169,12 @@ def load_config(path: Path) -> Config:
 
 def load_toml(path: Path, kind: type[Kind]) -> Kind:
     """A TOML file as that type. Raises ConfigError with section, key, value and limit."""
-    table = _table(path)
+    return parse_toml(path, read_limited(path), kind)
+
+
+def parse_toml(path: Path, content: bytes, kind: type[Kind]) -> Kind:
+    """The same of what a file at `path` held."""
+    table = _table(path, content)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -180,15 +189,21 @@ def host_and_port(text: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read_limited(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """All of a file that is no longer than that. Raises ConfigError."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigError(f"{path}: more than {MAX_BYTES} bytes are no configuration")
-        return tomllib.loads(content.decode("utf-8"))
+            content = file.read(limit + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+    if len(content) > limit:
+        raise ConfigError(f"{path}: more than {limit} bytes are no configuration")
+    return content
+
+
+def _table(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise ConfigError(f"{path}: not TOML: {error}") from error
 

@@ -246,6 +246,20 @@ class DiskNarrowed(Event, frozen=True, array_like=True):
     percent: float
 
 
+class PollsUsed(Event, frozen=True, array_like=True):
+    """What is asked and recorded since this start is what a signed file says (agent.polls).
+
+    serial: of the file; digest: its SHA3-512; signer: address of the key that signed it
+    """
+
+    kind: ClassVar[str] = "polls-used/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    serial: int
+    digest: bytes
+    signer: str
+
+
 class InputOpened(Event, frozen=True, array_like=True):
     """A bus, log file, receiver or radio is being read from now on."""
 

@@ -1,6 +1,7 @@
-"""What is asked and recorded how often, as a file: TOML, versioned, checked before it is used.
+"""What is asked and recorded how often: a file in TOML, signed, versioned, checked before use.
 
     version = 1
+    serial = 1
     [[signal]]
     name = "engine.speed"
     period_s = 0.2
@@ -19,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from agent.clock import SECOND
-from agent.config import load_toml
+from agent.config import parse_toml
 from agent.deadband import Band
 from agent.errors import ConfigError
 from agent.obd.needs import needs_of
@@ -64,9 +65,13 @@ class SignalPolls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Polls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """version: of this form of file."""
+    """
+    version: of this form of file
+    serial:  of this file among those of its signer; one with a lower number comes too late
+    """
 
     version: Annotated[int, Meta(ge=1, le=1)]
+    serial: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
     signal: Annotated[tuple[SignalPolls, ...], Meta(min_length=1, max_length=1000)]
 
     def needs(self) -> list[Need]:
@@ -76,9 +81,9 @@ class Polls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {s.name: band for s in self.signal if (band := s.band()) is not None}
 
 
-def load_polls(path: Path) -> Polls:
-    """Raises ConfigError with key, value and limit, in one line."""
-    polls = load_toml(path, Polls)
+def parse_polls(path: Path, content: bytes) -> Polls:
+    """What a file at `path` held. Raises ConfigError with key, value and limit, in one line."""
+    polls = parse_toml(path, content, Polls)
     seen: dict[str, int] = {}
     for place, signal in enumerate(polls.signal):
         wrong = _wrong(signal)

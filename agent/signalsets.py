@@ -18,17 +18,17 @@ _log = structlog.get_logger()
 def signal_commands(bus: BusConfig) -> dict[Question, Command]:
     """What the signal sets of a bus have us ask. Raises UsageError, ConfigError."""
     sets = [_signal_set(name) for name in bus.signals]
-    commands = set_commands(sets, bus.model_year)
+    commands, left_out = set_commands(sets, bus.model_year)
     for command in commands.values():
         check_units(command)
     if sets:
-        all_of_them = sum(len(one.commands) + len(one.complaints) for one in sets)
-        left_out = all_of_them - len(commands)
-        _log.info("signal sets", bus=bus.uri, commands=len(commands), left_out=left_out)
+        left_out["broken"] = sum(len(one.complaints) for one in sets)
+        told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
+        _log.info("signal sets", bus=bus.uri, commands=len(commands), left_out=told)
     if sets and not commands:
         raise ConfigError(
-            f"bus.signals = {list(bus.signals)}: none of {all_of_them} commands may be asked, "
-            f"model_year = {bus.model_year}"
+            f"bus.signals = {list(bus.signals)}: none of {left_out.total()} commands may be asked, "
+            f"model_year = {bus.model_year}: {told}"
         )
     return commands
 

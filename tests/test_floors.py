@@ -31,6 +31,7 @@ GALLERY = {
 ROOF = {
     "config",
     "polls",
+    "pollsign",
     "archive",
     "sealing",
     "nocore",

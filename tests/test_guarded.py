@@ -19,6 +19,7 @@ from agent.events import AskingChanged, SignalsSampled
 from agent.obd.ecu import Ecu
 from agent.obd.guard import Limits
 from agent.obd.route import Route
+from agent.pollsign import sign_polls
 from tests.conftest import START_NS
 from tests.opened import opened
 
@@ -103,9 +104,11 @@ async def test_a_file_of_polls_decides_what_is_asked_and_recorded(
     parts: Archive, tmp_path: Path, car: can.BusABC, channel: str
 ) -> None:
     (tmp_path / "polls.toml").write_text(
-        'version = 1\n[[signal]]\nname = "supply.voltage"\nperiod_s = 1\ndead_band = 0.1\n'
+        "version = 1\nserial = 1\n"
+        '[[signal]]\nname = "supply.voltage"\nperiod_s = 1\ndead_band = 0.1\n'
         '[[signal]]\nname = "engine.coolant.temperature"\nperiod_s = 1\n'
     )
+    sign_polls(tmp_path / "polls.toml", parts.keys.device)
     bus = BusConfig(uri=f"virtual:{channel}", queries=True)
     config = Config(bus=(bus,), polls=str(tmp_path / "polls.toml"))
     stop = asyncio.Event()

@@ -10,10 +10,11 @@ from agent.errors import ConfigError
 from agent.obd.needs import STORED_CODES, VIN
 from agent.obd.poll import Need
 from agent.obd.question import Question
-from agent.polls import Polls, load_polls
+from agent.polls import Polls, parse_polls
 
 GOOD = """
 version = 1
+serial = 1
 [[signal]]
 name = "engine.speed"
 period_s = 0.1
@@ -31,9 +32,7 @@ dead_band = 0
 
 
 def loaded(tmp_path: Path, text: str) -> Polls:
-    file = tmp_path / "polls.toml"
-    file.write_text(text, encoding="utf-8")
-    return load_polls(file)
+    return parse_polls(tmp_path / "polls.toml", text.encode())
 
 
 def test_what_has_a_period_is_asked_beside_vin_and_codes_and_nothing_else(tmp_path: Path) -> None:
@@ -60,6 +59,9 @@ def test_what_has_a_dead_band_is_thinned(tmp_path: Path) -> None:
     [
         ("version = 1", "version = 2", "version = 2: Expected `int` <= 1"),
         ("version = 1", "", "missing required field `version`"),
+        ("serial = 1", "", "missing required field `serial`"),
+        ("serial = 1", "serial = 0", "serial = 0: Expected `int` >= 1"),
+        ("serial = 1", f"serial = {1 << 63}", f"serial = {1 << 63}: "),
         (
             "period_s = 0.1",
             "period_s = 0.01",
@@ -103,4 +105,5 @@ def test_what_is_wrong_is_said_in_one_line_with_key_value_and_limit(
 
 
 def test_the_example_in_the_repository_loads() -> None:
-    assert load_polls(Path(__file__).parent.parent / "systemd" / "polls.toml").needs()
+    example = Path(__file__).parent.parent / "systemd" / "polls.toml"
+    assert parse_polls(example, example.read_bytes()).needs()

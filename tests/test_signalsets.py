@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from agent.config import BusConfig
 from agent.errors import ConfigError, UsageError
@@ -121,12 +122,23 @@ def test_a_file_is_taken_too_and_what_is_not_asked_is_told(tmp_path: Path) -> No
 def test_a_set_with_nothing_to_ask_is_a_wrong_configuration(tmp_path: Path) -> None:
     path = tmp_path / "car.json"
     path.write_text(
-        '{"commands": [{"hdr": "7E0", "cmd": {"21": "01"}, "signals": []}]}', encoding="utf-8"
+        '{"commands": [{"hdr": "7E0", "cmd": {"2F": "01"}, "signals": []}]}', encoding="utf-8"
     )
-    with pytest.raises(ConfigError, match="none of 1 commands may be asked"):
+    with pytest.raises(ConfigError, match=r"none of 1 commands may be asked.*: 1 service 2F"):
         signal_commands(bus(signals=(str(path),)))
     with pytest.raises(UsageError, match="No such file"):
         signal_commands(bus(signals=("no-such-car",)))
+
+
+@needs_shared
+def test_a_set_that_asks_by_local_identifiers_is_asked_but_for_extended_addresses() -> None:
+    with capture_logs() as lines:
+        found = signal_commands(
+            bus(signals=(str(OBD / "toyota-rav4.signalset.json"),), model_year=2014)
+        )
+    assert sum(question.service == 0x21 for question in found) == 45
+    assert all(question.at is not None for question in found)
+    assert "2 extended addressing" in lines[0]["left_out"]
 
 
 def test_one_of_our_names_in_a_unit_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ _TABLES: Final = {
     "dtcs": "dtc_open",
     "consents": "consent_now",
     "upload": "upload",
+    "polls": "polls",
     "inputs": "input_total",
     "losses": "loss_total",
     "dead_letters": "dead_letter",

@@ -22,6 +22,7 @@ from agent.events import (
     InputLost,
     InputOpened,
     ParcelRegistered,
+    PollsUsed,
 )
 from agent.eventstore.log import Recorded
 
@@ -97,6 +98,11 @@ def _lost(event: InputLost, at: Recorded) -> Statement:
     return "INSERT INTO loss VALUES (?, ?, ?, ?, ?)", row
 
 
+def _polls(event: PollsUsed, at: Recorded) -> Statement:
+    row = (event.signer, event.serial, event.digest.hex(), at.t_ns, at.seq)
+    return "INSERT OR REPLACE INTO polls VALUES (?, ?, ?, ?, ?)", row
+
+
 def _stopped(event: AgentStopped, at: Recorded) -> Statement:
     return "UPDATE trip SET reason = ? WHERE boot = ?", (event.reason, at.boot)
 
@@ -116,4 +122,5 @@ FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
     InputLost.kind: _lost,
     InputOpened.kind: _opened,
     ParcelRegistered.kind: _parcel,
+    PollsUsed.kind: _polls,
 }

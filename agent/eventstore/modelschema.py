@@ -9,7 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
-VERSION: Final = 4
+VERSION: Final = 5
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
 STRETCH: Final = 128
 """Events in a row of the index by time."""
@@ -51,6 +51,8 @@ CREATE TABLE bus(uri TEXT, channel TEXT, state TEXT NOT NULL, t_ns INTEGER NOT N
 CREATE TABLE asking(origin TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
     voltage_v REAL, left_wh REAL, t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT,
     WITHOUT ROWID;
+CREATE TABLE polls(signer TEXT PRIMARY KEY, serial INTEGER NOT NULL, digest TEXT NOT NULL,
+    t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE VIEW dtc_open AS SELECT code, ecu, memory, t_ns, seq FROM dtc AS d WHERE change = 'set'
     AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu AND memory = d.memory);
@@ -82,5 +84,6 @@ input:       what became of the frames of each input that were not lost, by star
 source:      whether each input is 'open' or 'closed' now, and why it was closed
 bus:         what the controller of each bus last said of itself
 asking:      whether the car is asked on each bus, and why
+polls:       of each signer, the file of polls that was used last
 parcel:      seq: of its receipt; upload: through which event each level is uploaded
 """

@@ -1,7 +1,7 @@
 """Questions of OBD-II through an ELM327 or STN adapter, with the doors of `ObdRequester`.
 
-What may leave is decided in `Dialogue._write` alone. All questions go to the functional address,
-which is the adapter's own choice after a reset, so no header is ever set.
+What may leave is decided in `Dialogue._write` alone. Questions go to everybody, which is the
+adapter's own choice after a reset, and to one ECU where a signal set says so.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from threading import Event, Lock
 from typing import TypeVar
 
 from agent.clock import SECOND, Clock
-from agent.errors import SourceLostError, UsageError
+from agent.errors import SourceLostError
 from agent.obd.address import Address
 from agent.obd.elmlink import Link, open_link
 from agent.obd.elmsession import Session
@@ -56,15 +56,14 @@ class ElmRequester:
     ) -> list[Reply]:
         """One reply for each ECU that gave any, in order of identifier; none at all is [].
 
+        at: the one ECU that is asked; without it everybody is
         timeout_s: what an ECU may need. It takes 0.8 s more at most, and 5 s in all while the
         adapter looks for the bus.
         `took_ns` of an answer that came along with an earlier one is below zero: half of it from
         now is when it was measured.
         Raises UsageError for a service that is not allowed, SourceLostError without an adapter.
         """
-        if at is not None:
-            raise UsageError(f"{self._uri}: an adapter asks every ECU at once, not {at.request:X}")
-        question = Question(service, pid)
+        question = Question(service, pid, at)
         replies = self._in_session(lambda session: session.ask(question, round(timeout_s * SECOND)))
         return [] if replies is None else [replies[ecu] for ecu in sorted(replies)]
 

@@ -12,6 +12,8 @@ from typing import Final
 from agent.obd.elmtext import LONGEST_FRAME, Line
 
 ALIKE: Final = 3
+LENGTH_11: Final = 3
+"""Digits of an identifier of 11 bits."""
 _NEW_ECU_AFTER: Final = 3
 
 
@@ -23,6 +25,11 @@ class Manner:
         self._known: dict[str, tuple[bool, bool]] = {}
         self._strangers: Counter[str] = Counter()
         self._ignored: set[str] = set()
+
+    @property
+    def extended(self) -> bool:
+        """Whether the ECUs that are known have identifiers of 29 bits."""
+        return any(len(ecu) > LENGTH_11 for ecu in self._known)
 
     @property
     def known(self) -> bool:

@@ -8,12 +8,16 @@ import msgspec
 import structlog
 
 from agent.clock import MS, SECOND, Clock
+from agent.obd.address import Address, name
 from agent.obd.elmframes import messages
+from agent.obd.elmheader import Header
 from agent.obd.elmmanner import ALIKE, Manner
 from agent.obd.elmtalk import SETTING_NS, SUPPLY, Dialogue, Said
 from agent.obd.elmtext import TORN, UNKNOWN_COMMAND, Printed, printed, searching
 from agent.obd.question import (
     CURRENT_DATA,
+    READ_DATA,
+    READ_LOCAL,
     RESPONSE_PENDING,
     Answer,
     Fragment,
@@ -34,6 +38,9 @@ MOST_LINES: Final = 15
 _VOLTAGE: Final = re.compile(rb"(\d{1,2}\.\d{1,2})V?")
 
 WHICH_PIDS: Final = Question(CURRENT_DATA, 0x00)
+_BY_ZERO: Final = {READ_LOCAL: READ_LOCAL}
+"""Identifier 0 of service 22 is none (ISO 14229-1, table C.1), nor is that of 21 (ISO 14230-3);
+some ECUs tell there which others they have. Whichever it is, they say it always alike."""
 
 Replies = dict[str, Reply]
 
@@ -59,7 +66,9 @@ class Session:
         self._dialogue = dialogue
         self._clock = clock
         self._complaints = complaints
-        self._manner = Manner()
+        self._header = Header()
+        self._manners: dict[Address | None, Manner] = {None: Manner()}
+        self._at: Address | None = None
         self._together = Together()
         self._ahead: dict[int, tuple[Said, Replies]] = {}
         self._hintless: set[bool] = set()
@@ -73,13 +82,13 @@ class Session:
         self._limit_ns = min(timeout_ns + LINE_NS, LONGEST_NS)
         self._end_ns = now + self._limit_ns
         self._last_ns = now + LONGEST_NS
-        if not self._manner.known and not self._met():
-            return {}
-        if question.service != CURRENT_DATA:
-            return self._alone(question)
+        if question.service != CURRENT_DATA or question.at is not None:
+            return self._alone(question) if self._ready(question) else {}
         pid = question.pid or 0
         self._together.asked(pid, now)
-        return self._kept(pid, now) or self._learned(pid) or self._alone(question)
+        if kept := self._kept(pid, now):
+            return kept
+        return (self._learned(pid) or self._alone(question)) if self._ready(question) else {}
 
     def supply_v(self) -> float | None:
         """None where the adapter does not say. Raises SourceLostError."""
@@ -87,14 +96,44 @@ class Session:
         found = None if said is None else _VOLTAGE.fullmatch(said.octets.strip())
         return None if found is None else float(found[1])
 
-    def _met(self) -> bool:
+    def _ready(self, question: Question) -> bool:
+        """Whether the adapter asks whom the question is for, and it is known how they print."""
+        at, everybody = question.at, self._manners[None]
+        if not everybody.known and not (self._turned(None) and self._met(WHICH_PIDS)):
+            return False
+        if at is not None and at.extended != everybody.extended:
+            self._complain("an ECU whose identifier is not as long as those of this car")
+            return False
+        return self._turned(at) and (
+            self._manner.known
+            or self._met(Question(_BY_ZERO.get(question.service, READ_DATA), 0, at))
+            or self._met(WHICH_PIDS)
+        )
+
+    def _turned(self, at: Address | None) -> bool:
+        if at is not None and not self._dialogue.echoes:
+            self._complain("without an echo no single ECU is asked")
+            return False
+        extended = self._manners[None].extended
+        reason = self._header.turn(at, self._exchange, extended=extended)
+        if reason:
+            self._complain(reason)
+        else:
+            self._at = at
+            self._manners.setdefault(at, Manner())
+        return not reason
+
+    @property
+    def _manner(self) -> Manner:
+        return self._manners[self._at]
+
+    def _met(self, question: Question) -> bool:
         """Get to know how the adapter and the ECUs print, before anything is taken from them."""
         for _ in range(ALIKE):
-            said = self._exchange(WHICH_PIDS.message().hex())
+            said = self._exchange(question.message().hex())
             if said is None:
                 break
-            told = printed(said.octets)
-            self._note(told, said)
+            told = self._printed(said)
             if not told.frames:
                 break
             self._manner.meet(told.frames)
@@ -159,7 +198,8 @@ class Session:
             pending = isinstance(reply, Refusal) and reply.nrc == RESPONSE_PENDING
             if reply is not None and not (pending and ecu in replies):
                 replies[ecu] = reply
-        if question.service == CURRENT_DATA and found.said.whole and not found.broken:
+        to_all = question.service == CURRENT_DATA and question.at is None
+        if to_all and found.said.whole and not found.broken:
             answers = [reply for reply in replies.values() if isinstance(reply, Answer)]
             self._together.learn(question.pid or 0, {a.ecu: len(a.data) for a in answers})
             if self._suspect and answers:
@@ -171,8 +211,7 @@ class Session:
         said = self._exchange(command)
         if said is None:
             return None
-        told = printed(said.octets)
-        self._note(told, said)
+        told = self._printed(said)
         broken: Replies = {ecu: Fragment(ecu, TORN) for ecu in told.torn}
         answers = []
         by_ecu: dict[str, list[bytes]] = {}
@@ -203,11 +242,13 @@ class Session:
             self._end_ns = min(self._last_ns, now + self._limit_ns)
         return said
 
-    def _note(self, told: Printed, said: Said) -> None:
+    def _printed(self, said: Said) -> Printed:
+        told = printed(said.octets, None if self._at is None else name(self._at.answer))
         for remark in told.remarks:
             self._complain(remark)
         if not said.whole:
             self._complain("no prompt")
+        return told
 
     def _complain(self, reason: str) -> None:
         if reason not in self._complaints:

@@ -7,6 +7,7 @@ older one that the adapter was slow with. One without echo is taken as it is, an
 ends the session.
 """
 
+import re
 from threading import Event
 from typing import Final
 
@@ -38,6 +39,11 @@ WELCOME: Final = ("ATD1", "ATAT1", "ATST32", "ATSP0")
 SUPPLY: Final = "ATRV"
 """What the adapter measures at its own socket; the car is not asked."""
 SETTINGS: Final = frozenset({RESET, WHO, SUPPLY, *NEEDED, *WELCOME})
+_TURNS: Final = re.compile(
+    r"ATSH(7[0-9A-F]{2}|DA[0-9A-F]{2}F1|DB33F1)|AT(CRA|FCSH)7[0-9A-F]{2}|ATCRA|ATAR"
+    r"|ATFCSD300000|ATFCSM[01]"
+)
+"""To an identifier of diagnostics and back (agent.obd.elmheader); a flow control lets all come."""
 _ENTER: Final = "\r"
 _SPOIL: Final = "ZZZZZZZZ\r"  # makes of whatever was typed so far a command that is none
 
@@ -72,6 +78,11 @@ class Dialogue:
         self._silent = 0
         self._unsure = False
         self._busy_until_ns: int | None = None
+
+    @property
+    def echoes(self) -> bool:
+        """Whether a command is seen to be whole before it is carried out."""
+        return self._echoes
 
     @property
     def busy(self) -> bool:
@@ -232,7 +243,8 @@ class Dialogue:
     def _write(self, text: str) -> None:
         """The only way out: a setting of ours, a question of an allowed service, and their end."""
         word = text.replace(" ", "").removesuffix(_ENTER)
-        if text not in (_ENTER, _SPOIL) and word not in SETTINGS and not self._asks(word):
+        setting = word in SETTINGS or _TURNS.fullmatch(word)
+        if text not in (_ENTER, _SPOIL) and not setting and not self._asks(word):
             raise UsageError(
                 f"{word!r} is no question of services "
                 f"{' '.join(f'{service:02X}' for service in sorted(self._services))}"

@@ -68,13 +68,17 @@ class Printed(msgspec.Struct, frozen=True):
     remarks: list[str]
 
 
-def printed(octets: bytes) -> Printed:
-    """octets: all that came after the command. Lines that do not end in CR or LF are broken off."""
+def printed(octets: bytes, ecu: str | None = None) -> Printed:
+    """What an adapter said. Lines that do not end in CR or LF are broken off.
+
+    octets: all that came after the command; ecu: the one that was asked, None for everybody
+    """
+    answers = _ANSWERS if ecu is None else re.compile(f"({ecu})(.*)")
     frames: list[Line] = []
     torn: set[str] = set()
     remarks: list[str] = []
     for line in _lines(octets):
-        answer = _ANSWERS.fullmatch(line.replace(" ", ""))
+        answer = answers.fullmatch(line.replace(" ", ""))
         frame = None if answer is None else _frame(answer[1], answer[2])
         if answer is None:
             remarks.append(_remark(line))

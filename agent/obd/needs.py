@@ -1,5 +1,6 @@
 """What every car is asked, and how often; and what a signal set adds to that."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -47,25 +48,35 @@ def needs_of(values: list[Need]) -> list[Need]:
     return [*once, *codes, *seldom, *values]
 
 
-def set_commands(sets: Iterable[SignalSet], model_year: int | None) -> dict[Question, Command]:
+def set_commands(
+    sets: Iterable[SignalSet], model_year: int | None
+) -> tuple[dict[Question, Command], Counter[str]]:
     """The commands of signal sets that may be asked: reading services at addresses of diagnostics.
 
-    One that answers with texts alone is left out: they are no signals, and may be a VIN. So is one
-    of some model years where the car's is another or not known.
+    And how many are left out, by reason. One that answers with texts alone is: they are no
+    signals, and may be a VIN. So is one of some model years where the car's is not known to be
+    among them.
     """
     found: dict[Question, Command] = {}
+    left_out: Counter[str] = Counter()
     for command in (command for one in sets for command in one.commands):
-        question = _question(command)
-        years = command.filter
-        if question and (years is None or (model_year is not None and model_year in years)):
-            before = found[question].signals if question in found else ()
-            found[question] = msgspec.structs.replace(command, signals=before + command.signals)
-    return found
+        try:
+            question = _question(command, model_year)
+        except UsageError as error:
+            left_out[str(error)] += 1
+            continue
+        before = found[question].signals if question in found else ()
+        found[question] = msgspec.structs.replace(command, signals=before + command.signals)
+    return found, left_out
 
 
 def set_needs(commands: Mapping[Question, Command]) -> list[Need]:
-    """Their values as often as the set says, and the UDS codes of each ECU it names."""
-    values = [Need(question, one.freq, one.freq) for question, one in commands.items()]
+    """Their values as often as the set says, and the UDS codes of each ECU it names.
+
+    Those of one ECU stand together: an adapter is then turned to it once.
+    """
+    by_ecu = sorted(commands.items(), key=lambda item: item[0].at.request if item[0].at else 0)
+    values = [Need(question, one.freq, one.freq) for question, one in by_ecu]
     codes = [
         Need(Question(READ_DTCS, BY_STATUS, ecu), SELDOM_S, SELDOM_S) for ecu in ecus(commands)
     ]
@@ -76,15 +87,20 @@ def ecus(commands: Mapping[Question, Command]) -> list[Address]:
     return sorted({question.at for question in commands if question.at}, key=lambda at: at.request)
 
 
-def _question(command: Command) -> Question | None:
-    """None for a command that is not one of ours to ask."""
+def _question(command: Command, model_year: int | None) -> Question:
+    """Raises UsageError, which says why it is not one of ours to ask."""
     service, *pid = command.request
-    numbers = any(signal.fmt.unit != TEXT for signal in command.signals)
-    if service not in READ_SERVICES or command.eax is not None or not numbers:
-        return None
-    try:
-        number = int.from_bytes(pid, "big") if pid else None
-        question = Question(service, number, one_ecu(command.hdr, command.rax))
-    except UsageError:
-        return None
-    return question if question.message().startswith(command.request) else None
+    years = command.filter
+    if service not in READ_SERVICES:
+        raise UsageError(f"service {service:02X}")
+    if command.eax is not None:
+        raise UsageError("extended addressing")
+    if all(signal.fmt.unit == TEXT for signal in command.signals):
+        raise UsageError("no number in it")
+    if years is not None and (model_year is None or model_year not in years):
+        raise UsageError("model year")
+    number = int.from_bytes(pid, "big") if pid else None
+    question = Question(service, number, one_ecu(command.hdr, command.rax))
+    if not question.message().startswith(command.request):
+        raise UsageError(f"service {service:02X} with an identifier of {len(pid)} bytes")
+    return question

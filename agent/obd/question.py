@@ -1,4 +1,7 @@
-"""A question of OBD-II or UDS and what can come back (SAE J1979, ISO 14229-1). No I/O."""
+"""A question of OBD-II, UDS or KWP2000 and what can come back. No I/O.
+
+SAE J1979, ISO 14229-1; of ISO 14230-3 service 21, ReadDataByLocalIdentifier, alone.
+"""
 
 from typing import Final, Protocol
 
@@ -7,13 +10,14 @@ import msgspec
 from agent.errors import UsageError
 from agent.obd.address import Address
 
-WITH_PID: Final = frozenset({0x01, 0x02, 0x09, 0x19, 0x22})
+WITH_PID: Final = frozenset({0x01, 0x02, 0x09, 0x19, 0x21, 0x22})
 POSITIVE: Final = 0x40
 NEGATIVE: Final = 0x7F
 BUSY_REPEAT_REQUEST: Final = 0x21
 RESPONSE_PENDING: Final = 0x78
 FREEZE_FRAME: Final = 0x02
 READ_DTCS: Final = 0x19
+READ_LOCAL: Final = 0x21
 READ_DATA: Final = 0x22
 CURRENT_DATA: Final = 0x01
 CONFIRMED: Final = 0x08
@@ -26,10 +30,11 @@ LAST_IDENTIFIER: Final = 0xFFFF
 
 class Question(msgspec.Struct, frozen=True):
     """
-    pid: None for services that have none; of service 22 the data identifier, of 19 the report
+    pid: None for services that have none; of services 21 and 22 the identifier, of 19 the report
     at:  whom it goes to; None is everybody
 
-    Raises UsageError when service and PID do not fit.
+    Raises UsageError when service and PID do not fit, and for service 21 to everybody: what its
+    identifiers are each ECU has its own.
     """
 
     service: int
@@ -39,9 +44,13 @@ class Question(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         most = LAST_IDENTIFIER if self.service == READ_DATA else LAST_PID
         if not 0 <= self.service <= LAST_SERVICE or not 0 <= (self.pid or 0) <= most:
-            raise UsageError(f"service {self.service}, PID {self.pid}; at most 63 and {most}")
+            raise UsageError(
+                f"service {self.service:02X}, PID {self.pid}; at most {LAST_SERVICE:02X} and {most}"
+            )
         if self.service in WITH_PID and self.pid is None:
             raise UsageError(f"service {self.service:02X} needs a PID")
+        if self.service == READ_LOCAL and self.at is None:
+            raise UsageError(f"service {self.service:02X} is for one ECU, not for everybody")
         if self.service not in WITH_PID and self.pid is not None:
             raise UsageError(f"service {self.service:02X} has no PID, {self.pid:02X} was given")
 

@@ -19,7 +19,7 @@ from agent.obd.question import Question, Reply
 from agent.obd.talk import Talk
 from agent.obd.transport import PADDING
 
-READ_SERVICES: Final = frozenset({0x01, 0x02, 0x03, 0x07, 0x09, 0x0A, 0x19, 0x22})
+READ_SERVICES: Final = frozenset({0x01, 0x02, 0x03, 0x07, 0x09, 0x0A, 0x19, 0x21, 0x22})
 PATIENCE_NS: Final = 5 * SECOND
 """The longest any question takes: P2* of ISO 14229-2."""
 LOOK_UP_NS: Final = 50 * MS

@@ -38,6 +38,23 @@ def load_public(public: bytes) -> ec.EllipticCurvePublicKey:
         raise SealError(f"public key {public[:5].hex()}… is not on P-256") from error
 
 
+def point(digits: str) -> bytes:
+    """A public key in hexadecimal digits, compressed or not (SEC 1) -> 65 bytes.
+
+    Raises SealError.
+    """
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes.fromhex(digits))
+    except ValueError as error:
+        raise SealError(f"public key {digits[:10]!r}… is no point of P-256") from error
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def compressed(public: bytes) -> bytes:
+    """65 bytes -> 33: the x coordinate and which of the two y."""
+    return load_public(public).public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+
+
 def load_private(scalar: bytes) -> ec.EllipticCurvePrivateKey:
     """Raises SealError unless scalar is 32 bytes and in 1..ORDER-1. Its value is never shown."""
     number = int.from_bytes(scalar, "big")

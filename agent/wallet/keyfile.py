@@ -50,7 +50,7 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def encode(use: str, scalar: bytes, passphrase: bytes | None) -> bytes:
-    """use: "account", "device" or "owner"; it is bound to the encrypted key."""
+    """use: "account", "device", "owner" or "polls"; it is bound to the encrypted key."""
     public = curve.public_bytes(curve.load_private(scalar))
     protection = None
     if passphrase is not None:

@@ -18,6 +18,7 @@ from agent.events import (
     Event,
     InputLost,
     ParcelRegistered,
+    PollsUsed,
     SignalsSampled,
     encode,
 )
@@ -75,6 +76,7 @@ def drafts() -> st.SearchStrategy[Draft]:
             ParcelRegistered, *[word, small, small, small, small, word, small], *[st.just(b"")] * 2
         ),
         st.builds(InputLost, word, small, word),
+        st.builds(PollsUsed, small, st.binary(max_size=3), word),
         st.builds(AgentStarted, word, word, word),
         st.builds(AgentStopped, word),
         st.builds(SignalsSampled, word, small, st.dictionaries(name, samples)),

@@ -18,6 +18,7 @@ from agent.events import (
     DtcSet,
     InputLost,
     ParcelRegistered,
+    PollsUsed,
     SignalsSampled,
     VinRead,
     encode,
@@ -115,6 +116,15 @@ def test_memories_of_an_ecu_are_kept_apart(log: SqliteLog, path: Path) -> None:
     on = DtcSet("P0301", "7E8")
     with folded(log, path, stored(pending, 1), stored(on, 2), stored(gone, 3)) as model:
         assert values(model, "dtc_open", "code", "memory") == [("P0301", "stored")]
+
+
+def test_of_each_signer_the_last_polls_are_kept(log: SqliteLog, path: Path) -> None:
+    used = [PollsUsed(7, b"a", "A"), PollsUsed(8, b"b", "A"), PollsUsed(1, b"c", "B")]
+    with folded(log, path, *(stored(event, 1) for event in used)) as model:
+        assert values(model, "polls", "signer", "serial", "digest", "seq") == [
+            ("A", 8, "62", 2),
+            ("B", 1, "63", 3),
+        ]
 
 
 def test_consents_keep_their_history_and_the_last_word(log: SqliteLog, path: Path) -> None:

@@ -4,6 +4,7 @@ Its car never gives the same value twice, so a value says when it was asked for.
 link, on a clock that moves when it is read.
 """
 
+import re
 from collections import deque
 from random import Random
 
@@ -14,8 +15,17 @@ from agent.clock import MS, SECOND, ManualClock
 READ_NS = 20 * MS
 BYTE_NS = SECOND // 3840
 SIZES = {0x00: 4, 0x04: 1, 0x0C: 2, 0x0D: 1, 0xA6: 4}
+IDENTIFIERS = {0xD001: 2, 0xD002: 12}
+"""Of service 22, which one ECU is asked, with how many bytes."""
+ELSEWHERE = "7B0", "7CF"
+"""An ECU to which no adapter sends flow control by itself, and the identifier of its answers."""
 VIN = b"\x01KMHTEST0000000017"
 WHICH = bytes.fromhex("BE3FA813")
+
+
+_TURN = re.compile(
+    r"AT(SH|CRA|FCSH)([0-9A-F]{3}|[0-9A-F]{6}|[0-9A-F]{8})|AT(CRA|AR)|ATFCS[DM][0-9A-F]+"
+)
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +41,10 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Style(msgspec.Struct, frozen=True, kw_only=True):
-    """How this adapter and this car print: frame lengths, padding, long identifiers, echo."""
+    """How this adapter and this car print: frame lengths, padding, long identifiers, echo.
+
+    headers: whether it can be turned to one ECU; old: back by AT AR, not by AT CRA
+    """
 
     lengths: bool = False
     padded: bool = False
@@ -40,11 +53,15 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     multi: bool = True
     ecus: int = 2
     hints: bool = True
+    headers: bool = True
+    old: bool = False
 
 
 class FaultyAdapter:
     """
     services: those that were asked of the car
+    headers:  to whom they went
+    settings: commands that turned it
     search_ns: how long the next question makes it look for the bus
     stall_ns:  how late everything is from the next command on
     lose_next: bytes of the next command that do not reach it
@@ -53,6 +70,8 @@ class FaultyAdapter:
 
     def __init__(self, clock: ManualClock, seed: int, faults: Faults, style: Style) -> None:
         self.services: set[int] = set()
+        self.headers: set[str] = set()
+        self.settings: list[str] = []
         self.given: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
         self.faults = faults
         self.closed = False
@@ -67,6 +86,7 @@ class FaultyAdapter:
         self._out: deque[tuple[int, int]] = deque()
         self._free_ns = 0
         self._serial = self._dice.randrange(1 << 16)
+        self._turn_to_all()
 
     def read(self) -> bytes:
         now = self._clock.mono_ns()
@@ -129,28 +149,74 @@ class FaultyAdapter:
     def _answer(self, command: str) -> str:
         if command == "ATZ":
             self._echo = self._style.echo
+            self._turn_to_all()
             return "\r\rELM327 v1.5\r"
         if command.startswith("ATE") and self._style.echo:
             self._echo = command == "ATE1"
+        if command.startswith(("ATSH", "ATCRA", "ATFC", "ATAR")):
+            self.settings.append(command)
+            return "OK\r" if self._style.headers and self._turned(command) else "?\r"
         if command.startswith("AT"):
             return "OK\r" if command != "ATI" else "ELM327 v1.5\r"
         if len(command) < 2 or any(char not in "0123456789ABCDEF" for char in command):
             return "?\r"
         self.services.add(int(command[:2], 16))
+        self.headers.add(self._header)
         if len(command) % 2:
             if not self._style.hints:
                 return "?\r"
             command = command[:-1]
         return self._car(bytes.fromhex(command))
 
+    def _turn_to_all(self) -> None:
+        self._header = self._functional = "DB33F1" if self._style.long_ids else "7DF"
+        self._filter = self._flow_header = ""
+        self._flow_by_word = False
+
+    def _turned(self, command: str) -> bool:
+        """As the data sheet has it: no mode of flow control before what it needs is there."""
+        if not _TURN.fullmatch(command):
+            return False
+        if command.startswith("ATSH"):
+            self._header = command[4:]
+        elif command.startswith("ATFCSH"):
+            self._flow_header = command[6:]
+        elif command.startswith("ATFCSM"):
+            self._flow_by_word = command == "ATFCSM1"
+            return bool(self._flow_header) or not self._flow_by_word
+        elif command == "ATCRA" and self._style.old:
+            return False
+        elif command.startswith(("ATCRA", "ATAR")):
+            self._filter = command[5:]
+        return True
+
+    def _asked(self) -> list[tuple[str, str, str]]:
+        """Number, request and answer identifier of those that the header reaches and that it hears.
+
+        A header of 11 bits on a bus of 29 reaches nobody.
+        """
+        if self._style.long_ids:
+            ecus = [(f"{n:X}", f"DA1{n:X}F1", f"18DAF11{n:X}") for n in range(self._style.ecus)]
+        else:
+            ecus = [(f"{n:X}", f"7E{n:X}", f"7E{8 + n:X}") for n in range(self._style.ecus)]
+            ecus += [("F", *ELSEWHERE)]
+        to_all = self._header == self._functional
+        reached = [ecu for ecu in ecus if ecu[1] == self._header or (to_all and ecu[0] != "F")]
+        return [ecu for ecu in reached if (self._filter or ecu[2]) == ecu[2] != ELSEWHERE[1]] + [
+            ecu for ecu in reached if ecu[2] == ELSEWHERE[1] == self._filter
+        ]
+
     def _car(self, question: bytes) -> str:
         """Lines of all ECUs, mixed up as far as each one's own order allows."""
         queues = []
-        for number in range(self._style.ecus):
-            message = self._ecu(question, f"{number:X}")
+        for number, request, name in self._asked():
+            message = self._ecu(question, number)
             if message is not None:
-                name = f"18DAF11{number:X}" if self._style.long_ids else f"7E{8 + number:X}"
-                queues.append([name + self._digits(frame) for frame in _frames(message)])
+                frames = _frames(message)
+                flow = self._flow_header if self._flow_by_word else request[:2] != "7B" and request
+                if flow != request:
+                    frames = frames[:1]
+                queues.append([name + self._digits(frame) for frame in frames])
         lines = []
         while any(queues):
             queue = self._dice.choice([queue for queue in queues if queue])
@@ -159,6 +225,16 @@ class FaultyAdapter:
 
     def _ecu(self, question: bytes, ecu: str) -> bytes | None:
         service, pids = question[0], question[1:]
+        if service == 0x22 and self._header != self._functional:
+            identifier = int.from_bytes(pids, "big")
+            if identifier not in IDENTIFIERS:
+                return b"\x7f\x22\x31"
+            data = self._value(4) * 3
+            return (
+                b"\x62"
+                + pids
+                + self._give(f"{identifier:04X}", ecu, data[: IDENTIFIERS[identifier]])
+            )
         if service == 0x09 and pids == b"\x02":
             return b"\x49\x02" + VIN
         if service == 0x03:

@@ -13,8 +13,9 @@ from agent.clock import MS, SECOND, SystemClock
 from agent.compose import bus_sources, recorder
 from agent.config import BusConfig
 from agent.errors import ConfigError, SourceLostError, UsageError
-from agent.events import InputClosed, InputOpened
+from agent.events import InputClosed, InputOpened, SignalsSampled
 from agent.installed import codec
+from agent.obd.address import one_ecu
 from agent.obd.elm import ElmRequester
 from agent.obd.guard import Limits
 from agent.obd.poll import Need
@@ -102,6 +103,30 @@ def test_several_pids_go_together_once_each_was_answered(requester: ElmRequester
 def test_what_the_car_does_not_have_is_no_answer(requester: ElmRequester) -> None:
     assert requester.ask(0x01, 0x5B) == []
     assert requester.complaints["NO DATA"] > 0
+
+
+def test_one_ecu_is_asked_by_a_header_and_everybody_after_it(requester: ElmRequester) -> None:
+    for _ in range(2):
+        [reply] = requester.ask(0x22, 0x116B, at=one_ecu("7E0"))
+        assert isinstance(reply, Answer)
+        assert (reply.ecu, reply.data) == ("7E8", b"\0\0")
+        [speed] = requester.ask(0x01, 0x0D)
+        assert isinstance(speed, Answer)
+
+
+def test_a_local_identifier_is_read_from_an_ecu_with_flow_control_by_our_word(
+    requester: ElmRequester,
+) -> None:
+    [reply] = requester.ask(0x21, 0x00, at=one_ecu("7C4"))
+    assert isinstance(reply, Answer)
+    assert (reply.ecu, reply.data.hex()) == ("7CC", "bc000001")
+    assert len(requester.ask(0x01, 0x0D)) == 1
+
+
+def test_an_ecu_that_is_not_there_answers_nothing_for_another(requester: ElmRequester) -> None:
+    assert requester.ask(0x22, 0x116B, at=one_ecu("7E5")) == []
+    assert requester.ask(0x22, 0x116B, at=one_ecu("DA10")) == []
+    assert len(requester.ask(0x01, 0x0D)) == 1
 
 
 @pytest.mark.parametrize("service", [0x04, 0x08, 0x10, 0x14, 0x27, 0x2E])
@@ -204,6 +229,30 @@ async def test_an_adapter_that_was_unplugged_is_read_again_without_a_restart(
         kinds = [type(event) for event in opened(parts)]
     assert kinds.count(InputOpened) == 2
     assert kinds.count(InputClosed) == 2
+
+
+async def test_a_signal_set_is_asked_through_an_adapter_up_to_the_log(
+    tmp_path: Path, terminal: str
+) -> None:
+    signals = '{"id": "SPARK", "fmt": {"len": 16, "unit": "degrees"}}'
+    file = tmp_path / "car.json"
+    file.write_text(
+        f'{{"commands": [{{"hdr": "7E0", "cmd": {{"22": "116B"}}, "signals": [{signals}]}}]}}'
+    )
+    bus = BusConfig(uri=terminal, queries=True, signals=(str(file),))
+    stop = asyncio.Event()
+    with archive(tmp_path / "state", CLOCK, wait=True) as parts:
+        [source] = bus_sources(bus, parts, Limits(), needs(SPEED))
+        service = _service(parts, recorder(parts, None, codec()), source)
+        running = asyncio.create_task(service.run(stop))
+        found: set[str] = set()
+        async with asyncio.timeout(15):
+            while not {"obd.SPARK", "speed.vehicle"} <= found:
+                await asyncio.sleep(0.05)
+                sampled = (e for e in opened(parts) if isinstance(e, SignalsSampled))
+                found = {name for event in sampled for name in event.series}
+        stop.set()
+        await running
 
 
 def _folder(place: Path, name: str) -> Path:

@@ -12,13 +12,23 @@ import pytest
 from agent.clock import MS, SECOND, ManualClock
 from agent.errors import SourceLostError
 from agent.obd import elm
+from agent.obd.address import one_ecu
 from agent.obd.elm import ElmRequester
 from agent.obd.question import Answer, Question
 from agent.obd.request import READ_SERVICES
-from tests.obd.faultyadapter import SIZES, VIN, Faults, FaultyAdapter, Style
+from tests.obd.faultyadapter import (
+    ELSEWHERE,
+    IDENTIFIERS,
+    SIZES,
+    VIN,
+    Faults,
+    FaultyAdapter,
+    Style,
+)
 
 SEEDS = range(300)
 QUESTIONS = [*(Question(1, pid) for pid in SIZES), Question(3), Question(9, 2)]
+ECUS = [one_ecu("7E0"), one_ecu("7E1"), one_ecu(*ELSEWHERE), one_ecu("DA10"), one_ecu("DA11", "11")]
 TIMEOUT_S = 0.2
 LIMIT_NS = SECOND
 SLICE_NS = 20 * MS
@@ -50,6 +60,8 @@ def style(dice: Random) -> Style:
         multi=dice.random() < 0.7,
         hints=dice.random() < 0.7,
         ecus=dice.randint(1, 3),
+        headers=dice.random() < 0.9,
+        old=dice.random() < 0.3,
     )
 
 
@@ -80,6 +92,7 @@ def check(
         assert answer.data == VIN[: len(answer.data)] == VIN
         return
     name = "03" if question.pid is None else f"{question.pid:02X}"
+    assert question.at is None or int(answer.ecu, 16) == question.at.answer
     since = begun if answer.took_ns >= 0 else begun - 100 * MS
     now = [
         (at, data)
@@ -99,15 +112,39 @@ def test_no_fault_makes_a_question_late_or_an_answer_wrong(
 ) -> None:
     dice = Random(seed)
     adapter = FaultyAdapter(clock, seed, faults(dice), style(dice))
+    drive(adapter, QUESTIONS, dice, clock, monkeypatch)
+    assert adapter.settings == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_fault_gives_a_question_to_another_ecu_or_takes_its_answer_for_ours(
+    seed: int, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = Random(seed)
+    kind = style(dice)
+    adapter = FaultyAdapter(clock, seed, faults(dice), kind)
+    at_one = [Question(0x22, pid, at) for pid in IDENTIFIERS for at in ECUS]
+    drive(adapter, [*QUESTIONS, *at_one], dice, clock, monkeypatch)
+    lengths = {len(header) for header in adapter.headers}
+    assert lengths <= ({6} if kind.long_ids else {3})
+
+
+def drive(
+    adapter: FaultyAdapter,
+    questions: list[Question],
+    dice: Random,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     requester = None
     for _ in range(25):
         requester = requester or connected(adapter, clock, monkeypatch)
         if requester is None:
             continue
-        question = dice.choice(QUESTIONS)
+        question = dice.choice(questions)
         begun = clock.mono_ns()
         try:
-            replies = requester.ask(question.service, question.pid, TIMEOUT_S)
+            replies = requester.ask(question.service, question.pid, TIMEOUT_S, at=question.at)
         except SourceLostError:
             replies, requester = [], None
         ended = clock.mono_ns()

@@ -110,6 +110,20 @@ def test_uds_questions_name_their_identifier_and_the_codes_they_want() -> None:
     assert Question(0x19, 0x02).message() == b"\x19\x02\x08"  # confirmed ones
 
 
+def test_a_local_identifier_is_asked_of_one_ecu_alone(channel: str) -> None:
+    brakes = one_ecu("7B0")
+
+    def script(bus: can.BusABC, heard: can.Message) -> None:
+        if heard.arbitration_id == 0x7B0 and bytes(heard.data[:3]).hex() == "022103":
+            send(bus, 0x7B8, "04 61 03 12 34 00 00 00")
+
+    requester = ObdRequester(channel, "virtual", CLOCK, ecus=[brakes])
+    with car(channel, script):
+        assert short(requester.ask(0x21, 0x03, at=brakes)) == [("7B8", b"\x12\x34")]
+    with pytest.raises(UsageError, match="service 21 is for one ECU"):
+        requester.ask(0x21, 0x03)
+
+
 @pytest.mark.parametrize("extended", [False, True])
 def test_car_is_asked_with_the_identifiers_it_answers_to(
     requester: ObdRequester, listener: can.BusABC, *, extended: bool
