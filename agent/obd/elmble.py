@@ -23,12 +23,12 @@ from bleak.uuids import normalize_uuid_str
 from agent.errors import SourceLostError
 from agent.obd.elmlink import SLICE_S
 
-FIND_S: Final = 4.0
+FIND_S: Final = 3.0
 """An adapter that is not connected tells its name several times a second."""
-OPEN_S: Final = 8.0
+OPEN_S: Final = 6.0
 """To find it, connect and ask for its services."""
 WRITE_S: Final = 0.5
-CLOSE_S: Final = 2.0
+CLOSE_S: Final = 1.0
 MOST_UNREAD: Final = 1024
 """Notifications of at most 512 bytes each (Bluetooth Core 5.4, volume 3, part F, 3.2.9)."""
 
@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 class BleLink:
-    """Raises SourceLostError within 8 s when there is no such adapter, no radio or no BlueZ."""
+    """Raises SourceLostError within 7 s when there is no such adapter, no radio or no BlueZ."""
 
     def __init__(self, name: str) -> None:
         """name: its address, or what it calls itself; of several alike the first that is heard."""
