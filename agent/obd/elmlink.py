@@ -128,6 +128,6 @@ def _opener(uri: str) -> Callable[[], Link]:
 
 
 def _over_ble(name: str) -> Link:
-    from agent.obd.elmble import BleLink  # noqa: PLC0415  # loads D-Bus, which others do without
+    from agent.obd.elmble import BleLink  # noqa: PLC0415  # loads bleak, which other lines do without
 
     return BleLink(name)
