@@ -61,7 +61,8 @@ from agent.watchdog import SystemdWatchdog
 
 DAY_NS = 86_400 * SECOND
 ADAPTER_WAIT_S = 4.0
-"""An adapter that returns is found within 10 s: this, 2 s of a try before, and its reset."""
+"""An adapter that returns is found within 10 s: this, 2 s of a try before, and its reset.
+A try over BLE that is on its way hears it; one that has just failed leaves 6 s for the next."""
 SWITCH_S = 0.0005
 """Our choice: a twentieth of what a message may be late."""
 

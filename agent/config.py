@@ -30,7 +30,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class BusConfig(_Section, frozen=True, kw_only=True):
     """
     uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "udp:239.74.163.2:43113", "virtual:NAME",
-             "replay:FILE", or an ELM327: "elm:/dev/ttyUSB0@38400", "elm:tcp:HOST:PORT"
+             "replay:FILE", or an ELM327: "elm:/dev/ttyUSB0@38400", "elm:tcp:HOST:PORT",
+             "elm:ble:AA:BB:CC:DD:EE:FF", "elm:ble:NAME"
     dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
     queries: whether OBD-II questions may be sent on it; false is listen-only
     filter:  whether the kernel keeps back what `dbc` does not describe; on can: alone
