@@ -32,7 +32,9 @@ class BusConfig(_Section, frozen=True, kw_only=True):
     uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "udp:239.74.163.2:43113", "virtual:NAME",
              "replay:FILE", or an ELM327: "elm:/dev/ttyUSB0@38400", "elm:tcp:HOST:PORT",
              "elm:ble:AA:BB:CC:DD:EE:FF", "elm:ble:NAME"
-    dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
+    dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE". A directory in the place of
+             a file: the one of its files is used that clearly fits what is sent
+    profile: name of the one profile that may be used, "Toyota"; without it, what fits
     queries: whether OBD-II questions may be sent on it; false is listen-only
     filter:  whether the kernel keeps back what `dbc` does not describe; on can: alone
     signals: signal sets that say what more is asked: a FILE in the form of OBDb, or one of ours,
@@ -42,6 +44,7 @@ class BusConfig(_Section, frozen=True, kw_only=True):
 
     uri: Annotated[str, Meta(min_length=1)]
     dbc: tuple[str, ...] = ()
+    profile: Annotated[str, Meta(min_length=1)] | None = None
     queries: bool = False
     filter: bool = False
     signals: tuple[Annotated[str, Meta(min_length=1)], ...] = ()

@@ -583,6 +583,23 @@ class AskingChanged(Event, frozen=True, array_like=True):
     left_wh: float
 
 
+class CarChosen(Event, frozen=True, array_like=True):
+    """Which file describes a bus from now on, found by what is sent on it.
+
+    origin: the bus, "can0"; dbc, profile: names; empty where nothing was clearly the best
+    reason: the numbers it was chosen by, or why nothing was; never the VIN
+
+    The names tell the model, so the level is that of the model.
+    """
+
+    kind: ClassVar[str] = "car-chosen/1"
+    level: ClassVar[Level] = Level.LV2
+    origin: str
+    dbc: str
+    profile: str
+    reason: str
+
+
 class TriggerFired(Event, frozen=True, array_like=True):
     """A condition on signals became true; the raw frames round it are kept (FramesCaptured).
 
