@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent import capture
 from agent.amo.market import Seller
+from agent.amo.tls import Trust
 from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
@@ -18,7 +19,14 @@ from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.capture import Capture
 from agent.clock import SECOND, Clock
-from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
+from agent.config import (
+    BusConfig,
+    Config,
+    KeysConfig,
+    RadioConfig,
+    UploadConfig,
+    host_and_port,
+)
 from agent.deadband import DeadBand
 from agent.errors import ConfigError, SealError, StoreError, UsageError
 from agent.events import PollsUsed
@@ -321,6 +329,18 @@ def _polls(path: Path, key: str | None, parts: Archive) -> Polls:
     signed.check_serial(parts.polls_used(signer))
     parts.journal.write(PollsUsed(signed.polls.serial, signed.digest, signer))
     return signed.polls
+
+
+def trust(config: UploadConfig) -> Trust:
+    """Whom connections to node and storage believe. Raises ConfigError."""
+    given = (config.ca, config.certificate, config.certificate_key)
+    ca, certificate, key = (None if text is None else Path(text) for text in given)
+    made = Trust(ca=ca, pins=config.pins, certificate=certificate, key=key)
+    try:
+        made.context()
+    except ConfigError as error:
+        raise ConfigError(f"upload: {error}") from error
+    return made
 
 
 def outbox(state: Path) -> Path:

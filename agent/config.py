@@ -97,6 +97,9 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels:  privacy levels whose parcels are uploaded, always encrypted to the owner
     every_s: seconds between uploads
     keep_days: how long what was uploaded and read back stays on this disk as well
+    ca:      the one authority to be believed (PEM); without it, those of the system
+    pins:    "sha256/BASE64" of the public keys of node and storage; each shows one of them
+    certificate, certificate_key: our own, in PEM, where they ask for one
     """
 
     rpc: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -104,6 +107,10 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (Level.LV3,)
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
     keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 30.0
+    ca: Annotated[str, Meta(min_length=1)] | None = None
+    pins: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    certificate: Annotated[str, Meta(min_length=1)] | None = None
+    certificate_key: Annotated[str, Meta(min_length=1)] | None = None
 
 
 class KeysConfig(_Section, frozen=True, kw_only=True):
