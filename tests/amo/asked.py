@@ -80,6 +80,8 @@ def good(sender: Account) -> dict[str, st.SearchStrategy[dict[str, Any]]]:
 
 WILD_MOTE = st.integers(-3, 3) | st.integers() | st.integers(MAX_MOTE - 1, MAX_MOTE + 2)
 WILD_TEXT = digits(36, 42) | digits(0, 12) | ADDRESS | DID | CREDENTIAL | st.text(max_size=45)
+WILD_ADDRESS = ADDRESS | ADDRESS.map(str.lower) | WILD_TEXT
+WILD_PARCEL = PARCEL | PARCEL.map(str.upper) | WILD_TEXT
 WILD_NUMBER = st.integers(-2, 3) | st.integers(2**32 - 2, 2**32 + 1) | st.integers()
 WILD_DOCUMENT = st.builds(
     lambda base, changes: {**base, **changes},
@@ -91,15 +93,14 @@ WILD_DOCUMENT = st.builds(
         max_size=3,
     ),
 )
-WILD_CREDENTIAL = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": CREDENTIAL | WILD_TEXT,
-        "issuer": DID | JSON,
-        "issued": JSON,
-        "issuanceDate": JSON,
-        "Issuer": JSON,
-    },
+WILD_CREDENTIAL = st.builds(
+    lambda base, changes: {**base, **changes},
+    st.sampled_from(ACCOUNTS).flatmap(credentials),
+    st.dictionaries(
+        st.sampled_from(["id", "issuer", "Issuer", "issued", "issuanceDate"]),
+        JSON | DID | CREDENTIAL,
+        max_size=2,
+    ),
 )
 
 Made = Callable[[], dict[str, Any]]
@@ -112,36 +113,40 @@ def wild() -> dict[str, st.SearchStrategy[Made]]:
         values = st.tuples(st.tuples(*args), st.fixed_dictionaries(named))
         return values.map(lambda given: lambda: make(*given[0], **given[1]))
 
-    maybe = st.none() | WILD_TEXT
+    maybe = st.none() | WILD_ADDRESS
     return {
         "transfer": made(
-            payload.transfer, WILD_TEXT, mote=WILD_MOTE, parcel=maybe, udc=WILD_NUMBER
+            payload.transfer,
+            WILD_ADDRESS,
+            mote=WILD_MOTE,
+            parcel=st.none() | WILD_PARCEL,
+            udc=WILD_NUMBER,
         ),
         "stake": made(payload.stake, st.binary(min_size=31, max_size=33), WILD_MOTE),
         "withdraw": made(payload.withdraw, WILD_MOTE),
-        "delegate": made(payload.delegate, WILD_TEXT, WILD_MOTE),
+        "delegate": made(payload.delegate, WILD_ADDRESS, WILD_MOTE),
         "retract": made(payload.retract, WILD_MOTE),
         "vote": made(payload.vote, WILD_NUMBER, approve=st.booleans()),
         "setup": made(
             payload.setup, WILD_NUMBER, TEXT, registration_fee=WILD_MOTE, hosting_fee=WILD_MOTE
         ),
         "close": made(payload.close, WILD_NUMBER),
-        "register": made(payload.register, WILD_TEXT, CUSTODY, proxy=maybe, extra=EXTRA),
-        "discard": made(payload.discard, WILD_TEXT),
+        "register": made(payload.register, WILD_PARCEL, CUSTODY, proxy=maybe, extra=EXTRA),
+        "discard": made(payload.discard, WILD_PARCEL),
         "request": made(
             payload.request,
-            WILD_TEXT,
+            WILD_PARCEL,
             WILD_MOTE,
             recipient=maybe,
             dealer=maybe,
             dealer_fee=WILD_MOTE,
             extra=EXTRA,
         ),
-        "cancel": made(payload.cancel, WILD_TEXT, recipient=maybe),
-        "grant": made(payload.grant, WILD_TEXT, WILD_TEXT, CUSTODY, extra=EXTRA),
-        "revoke": made(payload.revoke, WILD_TEXT, WILD_TEXT),
+        "cancel": made(payload.cancel, WILD_PARCEL, recipient=maybe),
+        "grant": made(payload.grant, WILD_PARCEL, WILD_ADDRESS, CUSTODY, extra=EXTRA),
+        "revoke": made(payload.revoke, WILD_PARCEL, WILD_ADDRESS),
         "did.claim": made(dids.claim, WILD_DOCUMENT),
-        "did.dismiss": made(dids.dismiss, WILD_TEXT),
+        "did.dismiss": made(dids.dismiss, DID | WILD_TEXT),
         "did.issue": made(dids.issue, WILD_CREDENTIAL),
         "did.revoke": made(dids.revoke, WILD_TEXT),
     }
