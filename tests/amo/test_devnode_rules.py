@@ -22,6 +22,7 @@ from agent.amo.devnode.validators import validator_address
 from agent.amo.p256 import ORDER, Account
 from agent.amo.transaction import signing_bytes
 from agent.errors import UsageError
+from tests.amo.recorded import recorded
 
 KEY = SigningKey(bytes(range(32)))
 PUBLIC = bytes(KEY.verify_key)
@@ -382,3 +383,11 @@ def test_genesis_that_cannot_be_used_is_a_usage_error(change: Mapping[str, objec
 def test_genesis_that_is_no_document_is_a_usage_error(document: object) -> None:
     with pytest.raises(UsageError):
         read_genesis(document)
+
+
+def test_recorded_addresses_of_validators_are_recomputed() -> None:
+    cases = recorded()["validator_address"]
+    assert len(cases) == 3
+    for case in cases:
+        public = bytes.fromhex(case["ed25519_public_key_hex"])
+        assert validator_address(public).hex().upper() == case["address"]
