@@ -133,7 +133,7 @@ class NotThereError(RefusedError):
 class NotAllowedError(RefusedError):
     """The chain lets another account do this, or this one at another time."""
 
-    hint = "Only the owner may do this, and some things only when what is open has ended."
+    hint = "Another account may do this, or this one at another time."
 
 
 class BadTxError(RefusedError):

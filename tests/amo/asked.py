@@ -116,12 +116,9 @@ def wild() -> dict[str, st.SearchStrategy[Made]]:
     maybe = st.none() | WILD_ADDRESS
     return {
         "transfer": made(
-            payload.transfer,
-            WILD_ADDRESS,
-            mote=WILD_MOTE,
-            parcel=st.none() | WILD_PARCEL,
-            udc=WILD_NUMBER,
-        ),
+            payload.transfer, WILD_ADDRESS, mote=WILD_MOTE, udc=st.just(0) | WILD_NUMBER
+        )
+        | made(payload.transfer, WILD_ADDRESS, parcel=WILD_PARCEL),
         "stake": made(payload.stake, st.binary(min_size=31, max_size=33), WILD_MOTE),
         "withdraw": made(payload.withdraw, WILD_MOTE),
         "delegate": made(payload.delegate, WILD_ADDRESS, WILD_MOTE),

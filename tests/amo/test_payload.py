@@ -68,6 +68,8 @@ def test_extra_and_proxy_stand_only_where_they_are_given() -> None:
     [
         lambda: payload.transfer(BOB),
         lambda: payload.transfer(BOB, mote=-1),
+        lambda: payload.transfer(BOB, mote=1, parcel=PARCEL),
+        lambda: payload.transfer(BOB, udc=1, parcel=PARCEL),
         lambda: payload.transfer(BOB, mote=2**256 - 1),
         lambda: payload.transfer(BOB, mote=1, udc=2**32),
         lambda: payload.transfer("did:amo:" + BOB, mote=1),
