@@ -17,7 +17,7 @@ from typing import Final, Literal
 from nacl.signing import SigningKey
 
 from agent.amo import payload
-from agent.amo.devnode.genesis import dev_genesis
+from agent.amo.devnode.genesis import dev_genesis, read_genesis
 from agent.amo.devnode.node import DevNode
 from agent.amo.devnode.storage import storage_app
 from agent.amo.jsonrpc import Reply
@@ -31,6 +31,8 @@ from tests.amo.nodes import served
 OURS: Final = ("strict", "R", "N")
 REAL: Final = "AMO_RPC" in os.environ
 FORMS: Final = ("given",) if REAL else OURS
+PROTOCOLS: Final = (0,) if REAL else (6, 5)
+"""Of chains that are made here; 0 for one that is what it is."""
 POCKET: Final = 10_000
 """Mote that an account of a test has beyond what it pays for storage."""
 
@@ -78,10 +80,10 @@ class FarSide:
 
 
 @asynccontextmanager
-async def far_side(form: str) -> AsyncIterator[FarSide]:
-    """form: one of FORMS"""
+async def far_side(form: str, protocol: int = PROTOCOLS[0]) -> AsyncIterator[FarSide]:
+    """form: one of FORMS; protocol: one of PROTOCOLS"""
     async with AsyncExitStack() as stack:
-        where = await stack.enter_async_context(_given() if REAL else _made(form))
+        where = await stack.enter_async_context(_given() if REAL else _made(form, protocol))
         rpc = await stack.enter_async_context(RpcClient(where.rpc, clock=where.clock))
         storage = await stack.enter_async_context(StorageClient(where.storage, form=where.form))
         bank = Account.from_seed(where.seed)
@@ -112,18 +114,20 @@ async def _given() -> AsyncIterator[Places]:
 
 
 @asynccontextmanager
-async def _made(form: str) -> AsyncIterator[Places]:
+async def _made(form: str, protocol: int) -> AsyncIterator[Places]:
     validator = SigningKey(hashlib.sha256(b"validator").digest())
     clock = SystemClock()
-    genesis = dev_genesis(
+    made = dev_genesis(
         {Account.from_seed("bank").address: 10**24},
         validator=bytes(validator.verify_key),
         holder=Account.from_seed("holder").address,
         time_ns=clock.now_ns(),
         chain_id="amo-contract",
     )
+    app = made.document["app_state"]
+    config = {**app["config"], "upgrade_protocol_version": protocol}
     node = DevNode(
-        genesis=genesis,
+        genesis=read_genesis({**made.document, "app_state": {**app, "config": config}}),
         validator=validator,
         directory=None,
         clock=clock,

@@ -1,7 +1,7 @@
 """What a node and a storage service promise their clients: one suite for ours and for real ones.
 
-By default it runs on the dev node and its three forms of storage; tests/amo/farside.py says how
-to name others.
+By default it runs on dev nodes of protocols 6 and 5 and on three forms of storage;
+tests/amo/farside.py says how to name others.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from agent.errors import (
     StaleTxError,
     UsageError,
 )
-from tests.amo.farside import FORMS, FarSide, far_side
+from tests.amo.farside import FORMS, PROTOCOLS, FarSide, far_side
 
 EXTRA = {"level": 3}
 
 
-@pytest.fixture
-async def side() -> AsyncIterator[FarSide]:
-    async with far_side(FORMS[0]) as made:
+@pytest.fixture(params=PROTOCOLS, ids=lambda protocol: f"v{protocol or 'given'}")
+async def side(request: pytest.FixtureRequest) -> AsyncIterator[FarSide]:
+    async with far_side(FORMS[0], request.param) as made:
         yield made
 
 
