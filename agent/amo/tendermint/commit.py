@@ -13,9 +13,9 @@ from typing import Any, Final
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from agent.amo.devnode import amino, instant, merkle
-from agent.amo.devnode.header import NO_BLOCK, BlockId, block_id_from_json
-from agent.amo.devnode.validators import ValidatorSet, total_power, validator_address
+from agent.amo.tendermint import amino, instant, merkle
+from agent.amo.tendermint.header import NO_BLOCK, BlockId, block_id_from_json
+from agent.amo.tendermint.validators import ValidatorSet, total_power, validator_address
 
 _PRECOMMIT: Final = 2
 _SIGNATURE_BYTES: Final = 64

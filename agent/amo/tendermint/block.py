@@ -7,9 +7,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
-from agent.amo.devnode import amino, merkle
-from agent.amo.devnode.commit import Commit, commit_from_json
-from agent.amo.devnode.header import BlockId, Header, header_from_json
+from agent.amo.tendermint import amino, merkle
+from agent.amo.tendermint.commit import Commit, commit_from_json
+from agent.amo.tendermint.header import BlockId, Header, header_from_json
 
 _PART_BYTES: Final = 65536
 

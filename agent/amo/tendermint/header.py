@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.amo.devnode import amino, instant, merkle
+from agent.amo.tendermint import amino, instant, merkle
 
 BLOCK_PROTOCOL: Final = 10
 
