@@ -14,6 +14,8 @@
      +-- RemoteError            try again later; the log still has everything
           +-- PushbackError     try again later, and slower
           +-- RefusedError      do not try again; tell a person
+          +-- LyingEndpointError  drop that endpoint, and ask another
+          +-- TrustExpiredError nothing is proven until a person names a newer block
 
 The message names the value that was wrong and the limit it broke, in one line.
 A ValueError or TypeError that reaches the service is a bug of ours.
@@ -98,3 +100,21 @@ class RefusedError(RemoteError):
     def __init__(self, message: str, *, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class LyingEndpointError(RemoteError):
+    """What an endpoint said contradicts what is proven.
+
+    endpoint: its address, or two of them where each shows a chain that is signed
+    """
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"{endpoint}: {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
+
+
+class TrustExpiredError(RemoteError):
+    """The newest block that is trusted is older than the trusting period."""
+
+    hint = "Take height and hash of a recent block from a source you trust, as `upload.trust`."

@@ -80,7 +80,11 @@ def tx_proof(txs: Sequence[bytes], index: int) -> merkle.Proof:
 
 def results_hash(codes: Sequence[int]) -> bytes:
     """Over the result codes of a block's transactions; AMO results carry no data."""
-    return merkle.root([amino.varint_field(1, code) for code in codes])
+    return merkle.root([result_leaf(code) for code in codes])
+
+
+def result_leaf(code: int, data: bytes = b"") -> bytes:
+    return amino.varint_field(1, code) + amino.bytes_field(2, data)
 
 
 def consensus_hash(max_bytes: int, max_gas: int) -> bytes:
