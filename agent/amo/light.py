@@ -196,7 +196,7 @@ class LightClient:
         try:
             other = await self._through(witness, start, header.height, HeaderPath.skip)
         except ForgedError as error:
-            self._doubt(witness, header.height, str(error))
+            self._doubt(witness, error.height, str(error))
             return
         if other.hash() == header.hash():
             self._doubt(witness, header.height, "it gives two headers for one height")
