@@ -41,6 +41,7 @@ ROOF = {
     "capture",
     "playback",
     "signalsets",
+    "trusting",
     "watchdog",
     "whereabouts",
     "export",

@@ -77,6 +77,11 @@ class LightClient:
         self._fork: LyingEndpointError | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def sources(self) -> tuple[BlockSource, ...]:
+        """Those that were not found lying."""
+        return tuple(self._sources)
+
     async def verify(self, height: int, *, sequential: bool = False) -> Header:
         """The header of a height. sequential: one by one instead of by skipping."""
         if not 0 < height <= MAX_HEIGHT:

@@ -1,0 +1,47 @@
+"""What a car believes of the chain from one start to the next: the log remembers it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from agent.amo.blocksource import BlockSource
+from agent.amo.light import LightClient
+from agent.amo.trust import TrustRoot
+from agent.archive import Archive
+from agent.events import EndpointDoubted, HeaderTrusted
+
+_log = structlog.get_logger()
+
+
+class Trusting:
+    """
+    root:  the block in the configuration that all trust comes from
+    light: a light client that begins at the last block verified from that root
+    """
+
+    def __init__(
+        self, root: TrustRoot, parts: Archive, sources: Sequence[BlockSource], *, period_s: float
+    ) -> None:
+        self._journal = parts.journal
+        self._root = str(root)
+        last = parts.trusted(self._root)
+        self._height = last[0] if last else 0
+        self.light: Final = LightClient(
+            sources,
+            TrustRoot(*last) if last else root,
+            clock=parts.clock,
+            period_s=period_s,
+            doubted=self._doubt,
+        )
+
+    async def once(self) -> None:
+        """Go on to the newest block, so that trust does not expire. Raises RemoteError."""
+        header = await self.light.newest()
+        if header.height > self._height:
+            self._journal.write(HeaderTrusted(self._root, header.height, header.hash()))
+            self._height = header.height
+
+    def _doubt(self, endpoint: str, height: int, reason: str) -> None:
+        _log.warning("endpoint dropped", endpoint=endpoint, height=height, reason=reason)
+        self._journal.write(EndpointDoubted(endpoint, height, reason))
