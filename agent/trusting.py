@@ -9,7 +9,10 @@ from agent.amo.blocksource import BlockSource
 from agent.amo.light import LightClient
 from agent.amo.trust import TrustRoot
 from agent.archive import Archive
+from agent.clock import SECOND
 from agent.events import EndpointDoubted, HeaderTrusted
+
+_PAUSE_NS: Final = 3600 * SECOND
 
 _log = structlog.get_logger()
 
@@ -27,6 +30,7 @@ class Trusting:
         self._root = str(root)
         last = parts.trusted(self._root)
         self._height = last[0] if last else 0
+        self._due_ns = 0
         self.light: Final = LightClient(
             sources,
             TrustRoot(*last) if last else root,
@@ -36,11 +40,14 @@ class Trusting:
         )
 
     async def once(self) -> None:
-        """Go on to the newest block, so that trust does not expire. Raises RemoteError."""
+        """Go on to the newest block, so that trust does not expire; it is told once an hour.
+
+        Raises RemoteError.
+        """
         header = await self.light.newest()
-        if header.height > self._height:
+        if header.height > self._height and header.time_ns >= self._due_ns:
             self._journal.write(HeaderTrusted(self._root, header.height, header.hash()))
-            self._height = header.height
+            self._height, self._due_ns = header.height, header.time_ns + _PAUSE_NS
 
     def _doubt(self, endpoint: str, height: int, reason: str) -> None:
         _log.warning("endpoint dropped", endpoint=endpoint, height=height, reason=reason)

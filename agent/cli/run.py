@@ -40,9 +40,8 @@ _log = structlog.get_logger()
 
 RETAIN_S = 60.0
 """Between two looks whether retention is due; what may go is then looked for once an hour."""
-
-TRUST_S = 3600.0
-"""Between two looks at the newest block: trust lasts days, and each look is an event."""
+TRUST_S = 300.0
+"""Between two looks at the newest block: short trips are to carry trust on as well."""
 
 
 @click.command()
