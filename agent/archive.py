@@ -89,9 +89,10 @@ class Archive:
             model.catch_up(self.log)
             found = list(model.db.query(_LAST, [HeaderTrusted.kind]))
         for recorded in islice(self.log.read(after=found[0]["seq"] - 1), 1) if found else ():
-            event = decode(recorded.kind, recorded.payload)
-            if isinstance(event, HeaderTrusted) and event.root == root:
-                return event.height, event.hash
+            if recorded.kind == HeaderTrusted.kind:  # its body may be gone, and another follow
+                event = decode(recorded.kind, recorded.payload)
+                assert isinstance(event, HeaderTrusted)
+                return (event.height, event.hash) if event.root == root else None
         return None
 
     def anchor(self) -> Anchor | None:

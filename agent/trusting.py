@@ -1,20 +1,41 @@
 """What a car believes of the chain from one start to the next: the log remembers it."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
 
+from agent.amo.belief import Belief
 from agent.amo.blocksource import BlockSource
 from agent.amo.light import LightClient
 from agent.amo.trust import TrustRoot
 from agent.archive import Archive
 from agent.clock import SECOND
+from agent.config import UploadConfig
 from agent.events import EndpointDoubted, HeaderTrusted
+from agent.service import Service
 
+EVERY_S: Final = 300.0
+"""Between two looks at the newest block: short trips are to carry trust on as well."""
+_DAY_S: Final = 86_400
 _PAUSE_NS: Final = 3600 * SECOND
 
 _log = structlog.get_logger()
+
+
+async def believing(
+    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
+) -> Belief:
+    """What others ask about the chain; proven where the configuration names a trusted block."""
+    urls = dict.fromkeys(url.rstrip("/") for url in config.rpc)  # named twice is no second opinion
+    sources = [await stack.enter_async_context(BlockSource(url)) for url in urls]
+    if config.trust is None:
+        return Belief(sources, None)
+    root = TrustRoot.parse(config.trust)
+    trusting = Trusting(root, parts, sources, period_s=config.trust_days * _DAY_S)
+    service.every(EVERY_S, trusting.once)
+    return Belief(sources, trusting.light)
 
 
 class Trusting:

@@ -2,17 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from agent.amo.trust import TrustRoot
-from agent.archive import archive
+from agent.archive import Archive, archive
 from agent.clock import SECOND, ManualClock
+from agent.config import UploadConfig
 from agent.errors import LyingEndpointError
 from agent.events import EndpointDoubted, Event, HeaderTrusted
-from agent.trusting import Trusting
+from agent.service import Service
+from agent.trusting import EVERY_S, Trusting, believing
 from tests.amo.madechain import START_NS, MadeChain, Teller, alike, keys, source
+from tests.amo.nodes import served
 from tests.opened import opened
 
 FOUR = keys(4)
@@ -102,3 +108,23 @@ async def test_nothing_is_remembered_of_an_endpoint_that_lies(tmp_path: Path) ->
         with pytest.raises(LyingEndpointError, match="chain 'other'"):
             await trusting.once()
     assert (len(of(events, EndpointDoubted)), of(events, HeaderTrusted)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("trust", "words"),
+    [(None, "stated by one endpoint"), (str(root(1)), "proven")],
+)
+async def test_configuration_says_what_is_believed(
+    parts: Archive, clock: ManualClock, trust: str | None, words: str
+) -> None:
+    """An endpoint that is named twice is no second opinion."""
+    clock.step(START_NS)
+    tx = b"a transaction"
+    chain = MadeChain(lambda _: alike(FOUR)).grow(3).grow(1, txs=[tx], codes=[0]).grow(1)
+    jobs: list[float] = []
+    service = cast("Service", SimpleNamespace(every=lambda seconds, _: jobs.append(seconds)))
+    async with served(Teller(chain).app()) as url, AsyncExitStack() as stack:
+        config = UploadConfig(rpc=(url, f"{url}/"), storage=url, trust=trust)
+        belief = await believing(config, parts, service, stack)
+        assert await belief.prove(sha256(tx).hexdigest()) == words
+    assert jobs == ([EVERY_S] if trust else [])

@@ -9,12 +9,9 @@ import click
 import structlog
 
 from agent import narrow
-from agent.amo.belief import Belief
-from agent.amo.blocksource import BlockSource
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
-from agent.amo.trust import TrustRoot
 from agent.archive import Archive, archive
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
@@ -34,14 +31,12 @@ from agent.eventstore.state import EVENTS, READMODEL
 from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
 from agent.privacy import Level
 from agent.service import Service
-from agent.trusting import Trusting
+from agent.trusting import believing
 
 _log = structlog.get_logger()
 
 RETAIN_S = 60.0
 """Between two looks whether retention is due; what may go is then looked for once an hour."""
-TRUST_S = 300.0
-"""Between two looks at the newest block: short trips are to carry trust on as well."""
 
 
 @click.command()
@@ -85,24 +80,11 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
         await service.run(stop)
 
 
-async def _belief(
-    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
-) -> Belief:
-    """What is said of the chain is proven from the trusted block on, where there is one."""
-    sources = [await stack.enter_async_context(BlockSource(url)) for url in config.rpc]
-    if config.trust is None:
-        return Belief(sources, None)
-    root = TrustRoot.parse(config.trust)
-    trusting = Trusting(root, parts, sources, period_s=config.trust_days * 86_400)
-    service.every(TRUST_S, trusting.once)
-    return Belief(sources, trusting.light)
-
-
 async def _upload(
     config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
 ) -> None:
     """Parcels of the configured levels, now and then, for as long as the service runs."""
-    await _belief(config, parts, service, stack)
+    await believing(config, parts, service, stack)
     rpc = await stack.enter_async_context(RpcClient(config.rpc, clock=parts.clock))
     storage = await stack.enter_async_context(StorageClient(config.storage))
     seller = Seller(rpc, storage, parts.keys.account)

@@ -192,7 +192,7 @@ async def test_time_that_does_not_rise_is_refused() -> None:
     await refused(Teller(own), 30, "is not after")
 
 
-async def test_header_of_another_chain_or_height_is_refused() -> None:
+async def test_rt_88_header_of_another_chain_or_height_is_refused() -> None:
     other = chain().fork(29).grow(1, chain_id="other")
     await refused(Teller(other), 30, "header is of chain 'other'")
     moved = Teller(chain())
@@ -250,7 +250,7 @@ async def test_lying_witness_is_named_and_dropped() -> None:
         assert len(liar.asked) == asked
 
 
-async def test_fork_that_validators_signed_names_both_and_proves_nothing_any_more() -> None:
+async def test_rt_88_fork_that_validators_signed_names_both_and_proves_nothing_any_more() -> None:
     one, other = Teller(chain()), Teller(chain().fork(20).grow(10, app_hash=b"fork"))
     third = Teller(chain())
     async with trial(one, other, third) as it:
