@@ -331,7 +331,7 @@ def _polls(path: Path, key: str | None, parts: Archive) -> Polls:
     return signed.polls
 
 
-def trust(config: UploadConfig) -> Trust:
+def tls_trust(config: UploadConfig) -> Trust:
     """Whom connections to node and storage believe. Raises ConfigError."""
     given = (config.ca, config.certificate, config.certificate_key)
     ca, certificate, key = (None if text is None else Path(text) for text in given)

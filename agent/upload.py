@@ -21,8 +21,10 @@ from agent.events import (
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
+    EndpointDoubted,
     ErasureBegun,
     ErasureDone,
+    HeaderTrusted,
     LogChecked,
     LogContinued,
     LogSealed,
@@ -68,6 +70,8 @@ NOT_IN_PARCELS = frozenset(
         ErasureDone,
         RangeHeld,
         RangeReleased,
+        EndpointDoubted,
+        HeaderTrusted,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

@@ -42,6 +42,7 @@ ROOF = {
     "capture",
     "playback",
     "signalsets",
+    "trusting",
     "watchdog",
     "whereabouts",
     "export",

@@ -22,7 +22,7 @@ from agent.compose import (
     radio,
     retainer,
     steady,
-    trust,
+    tls_trust,
     uploader,
 )
 from agent.config import Config, UploadConfig, load_config
@@ -32,6 +32,7 @@ from agent.eventstore.state import EVENTS, READMODEL
 from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
 from agent.privacy import Level
 from agent.service import Service
+from agent.trusting import believing
 
 _log = structlog.get_logger()
 
@@ -84,7 +85,8 @@ async def _upload(
     config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
 ) -> None:
     """Parcels of the configured levels, now and then, for as long as the service runs."""
-    whom = trust(config)
+    whom = tls_trust(config)
+    await believing(config, parts, service, stack, whom)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
