@@ -23,6 +23,7 @@ from agent.events import (
     ConsentRevoked,
     ErasureBegun,
     ErasureDone,
+    FundsShort,
     LogChecked,
     LogContinued,
     LogSealed,
@@ -31,6 +32,9 @@ from agent.events import (
     RangeHeld,
     RangeReleased,
     TailLost,
+    TxEnded,
+    TxRepeated,
+    TxSigned,
 )
 from agent.eventstore.anchor import Anchor
 from agent.eventstore.log import EventLog, Recorded
@@ -66,6 +70,10 @@ NOT_IN_PARCELS = frozenset(
         ErasureDone,
         RangeHeld,
         RangeReleased,
+        TxSigned,
+        TxEnded,
+        TxRepeated,
+        FundsShort,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from agent.amo.chain import ChainReader, Executed, expect_hash, line
 from agent.amo.codes import ResultCode, text_of
 from agent.amo.jsonrpc import Reply
-from agent.amo.transaction import SignedTx, Signer, build, tx_hash
+from agent.amo.transaction import Sendable, SignedTx, Signer, build, tx_hash
 from agent.amo.web import Limits
 from agent.clock import SECOND, Clock
 from agent.errors import PushbackError, RefusedError, RemoteError
@@ -95,7 +95,7 @@ class RpcClient(ChainReader):
         bound = await self._binding_height()
         return build(kind, payload, signer=signer, fee=fee, last_height=bound)
 
-    async def settle(self, signed: SignedTx) -> Receipt:
+    async def settle(self, signed: Sendable) -> Receipt:
         """Send these bytes and wait for their block. Doing it twice executes them once."""
         await self.broadcast_sync(signed.raw)
         return await self._follow(signed.hash)
