@@ -14,7 +14,7 @@ import structlog
 
 from agent.books import OWNER, Books
 from agent.clock import SECOND, Clock
-from agent.errors import DiskFullError, RefusedError, RemoteError
+from agent.errors import DiskFullError, NotEnoughFundsError, RefusedError, RemoteError
 from agent.events import FundsShort, TxEnded, TxSigned
 from agent.record import Journal
 from agent.wallet.address import address
@@ -190,7 +190,7 @@ class Outgoing:
         balance = await self._node.balance(address(self._signer.public)) if needed else 0
         if balance < needed:
             await self._tell_short(FundsShort(str(needed), str(balance), once, by))
-            raise RefusedError(f"{once}: {balance} mote where {needed} are due", code=SHORT)
+            raise NotEnoughFundsError(f"{once}: {balance} mote, {needed} are due", code=SHORT)
 
     async def _tell_short(self, event: FundsShort) -> None:
         if not await asyncio.to_thread(self._books.told_short, event.once):

@@ -152,6 +152,17 @@ class ChainReader:
             raise RemoteError("/config: malformed answer: it is empty")
         return reply.at("block_binding_window").whole()
 
+    async def protocol(self) -> int:
+        """The version of the rules in force: 4, 5 or 6."""
+        reply = await self._query("/version", None)
+        if reply is None:
+            raise RemoteError("/version: malformed answer: it is empty")
+        return reply.at("state_protocol_version").whole()
+
+    async def did(self, did: str) -> dict[str, object] | None:
+        """The document that `did.claim` put under this DID, and its owner where `claim` did."""
+        return await self._record("/did", did)
+
     async def _record(self, path: str, data: object) -> dict[str, object] | None:
         reply = await self._query(path, data)
         return None if reply is None else reply.members()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from agent.amo import payload
 from agent.amo.buyerkeys import BuyerKeys
-from agent.amo.codes import ResultCode, text_of
+from agent.amo.codes import ResultCode, refusal
 from agent.amo.jsonrpc import Reply
 from agent.amo.p256 import address_of
 from agent.amo.rpc import Receipt, RpcClient
@@ -58,7 +58,7 @@ class Submit(Protocol):
     """What signs and sends, once for each `once`.
 
     cost, gain: mote that it takes and brings; by: who decided on it
-    Raises RefusedError, with NOT_ENOUGH_BALANCE before a transaction is spent on it.
+    Raises RefusedError, NotEnoughFundsError before a transaction is spent on it.
     """
 
     async def __call__(
@@ -91,8 +91,8 @@ class Seller:
         """Store the body, then register it with the custody that `wrap` makes for its id.
 
         extra: what the chain keeps beside the parcel, for everyone to read. Doing it again
-        with the same body leads to the same parcel. Raises RefusedError with NO_STORAGE
-        before a transaction is spent on it.
+        with the same body leads to the same parcel. Raises NotThereError (no such storage),
+        NotEnoughFundsError or NotAllowedError before a transaction is spent on it.
         """
         parcel = await self._storage.upload(body, self._signer, {})
         due = await self._registration_fee(parcel)
@@ -164,7 +164,7 @@ class Seller:
         number = payload.storage_of(parcel)
         storage = await self._rpc.storage(number)
         if storage is None or storage.get("active") is not True:
-            raise _refused(ResultCode.NO_STORAGE, f"storage {number}")
+            raise refusal(ResultCode.NO_STORAGE, "", f"storage {number}")
         return Reply("/storage", storage)
 
     async def _registration_fee(self, parcel: str) -> int:
@@ -200,11 +200,11 @@ class Buyer:
     async def fetch(self, parcel_id: str) -> tuple[bytes, bytes]:
         """The body as it was stored, and the custody the owner gave with the grant.
 
-        Raises RefusedError with USAGE_NOT_FOUND where nothing is granted.
+        Raises NotThereError where nothing is granted.
         """
         usage = await self._rpc.usage(address_of(self._signer.public), payload.parcel_of(parcel_id))
         if usage is None:
-            raise _refused(ResultCode.USAGE_NOT_FOUND, f"parcel {parcel_id}")
+            raise refusal(ResultCode.USAGE_NOT_FOUND, "", f"parcel {parcel_id}")
         text = Reply("/usage", usage).at("custody").text()
         try:
             custody = bytes.fromhex(text)
@@ -216,8 +216,4 @@ class Buyer:
 def _expect_ours(standing: Mapping[str, object], parcel: str, us: str) -> None:
     """The owner and its proxy may register a parcel anew; others would pay for a refusal."""
     if us not in (standing.get("owner"), standing.get("proxy_account")):
-        raise _refused(ResultCode.PERMISSION_DENIED, f"parcel {parcel}")
-
-
-def _refused(code: ResultCode, what: str) -> RefusedError:
-    return RefusedError(f"{what}: {text_of(code)} (code {code:d})", code=code)
+        raise refusal(ResultCode.PERMISSION_DENIED, "", f"parcel {parcel}")
