@@ -74,9 +74,16 @@ class Books:
         """Grants and revocations that were executed, but are in no consent event yet."""
         return self._events(self._rows(_UNBOOKED), TxSigned)
 
-    def alive(self, lowest: int) -> list[TxSigned]:
-        """Those that are bound to this height or to a later one."""
-        rows = self._rows("SELECT seq FROM outgoing WHERE last_height >= ? ORDER BY seq", lowest)
+    def first_alive(self, lowest: int) -> int | None:
+        """The lowest block with one that is bound to this height or a later one."""
+        asked = """SELECT min(CASE WHEN height > 0 THEN height ELSE last_height END) AS first
+            FROM outgoing WHERE last_height >= ?"""
+        first: int | None = self._rows(asked, lowest)[0]["first"]
+        return first
+
+    def bound_to(self, height: int) -> list[TxSigned]:
+        """Those that are bound to just this height."""
+        rows = self._rows("SELECT seq FROM outgoing WHERE last_height = ?", min(height, 2**63 - 1))
         return self._events(rows, TxSigned)
 
     def ended(self, hashes: Sequence[str]) -> dict[str, int | None]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from agent import capture
 from agent.amo.market import Seller
+from agent.amo.rpc import RpcClient
+from agent.amo.sent import identify
 from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
@@ -18,8 +20,17 @@ from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.capture import Capture
 from agent.clock import SECOND, Clock
-from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
+from agent.config import (
+    BusConfig,
+    Config,
+    KeysConfig,
+    RadioConfig,
+    WalletConfig,
+    host_and_port,
+)
+from agent.contents import Contents
 from agent.deadband import DeadBand
+from agent.desk import Desk
 from agent.errors import ConfigError, SealError, StoreError, UsageError
 from agent.events import PollsUsed
 from agent.eventstore.ladder import Step
@@ -45,17 +56,19 @@ from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
+from agent.outgoing import Outgoing, Prove
 from agent.polls import Polls
 from agent.pollsign import signed_polls
 from agent.record import Recorder
+from agent.replays import Watch
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
 from agent.signalsets import signal_commands
-from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
 from agent.wallet.address import address
+from agent.wallet.consent import Policy
 from agent.wallet.curve import point
 from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
@@ -368,7 +381,47 @@ def narrowing(parts: Archive) -> Narrowing:
     )
 
 
-def trade(parts: Archive, seller: Seller) -> Trade:
-    keys = parts.keys
-    own = (keys.account.public, keys.device.public, keys.owner.public)
-    return Trade(journal=parts.journal, ledger=seller, key=keys.owner, own_publics=own)
+def outgoing(
+    parts: Archive,
+    rpc: RpcClient,
+    wallet: WalletConfig | None = None,
+    *,
+    prove: Prove | None = None,
+) -> Outgoing:
+    wallet = wallet or WalletConfig()
+    return Outgoing(
+        node=rpc,
+        signer=parts.keys.account,
+        books=parts.books(),
+        journal=parts.journal,
+        clock=parts.clock,
+        fee=wallet.fee_mote,
+        daily_limit=wallet.daily_limit_mote,
+        prove=prove,
+    )
+
+
+def desk(
+    parts: Archive,
+    rpc: RpcClient,
+    seller: Seller,
+    out: Outgoing,
+    *,
+    policy: Policy | None = None,
+    alarm_mote: int = 0,
+) -> Desk:
+    books = parts.books()
+    account = address(parts.keys.account.public)
+    return Desk(
+        books=books,
+        contents=Contents(parts.log, parts.unsealer.open),
+        journal=parts.journal,
+        outgoing=out,
+        ledger=seller,
+        watch=Watch(
+            chain=rpc, books=books, journal=parts.journal, account=account, identify=identify
+        ),
+        keys=parts.keys,
+        policy=policy or Policy(),
+        alarm_mote=alarm_mote,
+    )

@@ -21,6 +21,7 @@ GALLERY = {
     "books",
     "desk",
     "replays",
+    "contents",
     "service",
     "survey",
     "erase",

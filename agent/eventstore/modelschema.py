@@ -60,6 +60,7 @@ CREATE TABLE outgoing(hash TEXT PRIMARY KEY, kind TEXT NOT NULL, once TEXT NOT N
 CREATE INDEX outgoing_pending ON outgoing(seq) WHERE height IS NULL;
 CREATE INDEX outgoing_by_time ON outgoing(t_ns);
 CREATE INDEX outgoing_once ON outgoing(once);
+CREATE INDEX outgoing_by_height ON outgoing(last_height);
 CREATE TABLE repeated(hash TEXT PRIMARY KEY, of_hash TEXT NOT NULL, height INTEGER NOT NULL,
     t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE short(once TEXT PRIMARY KEY, needed_mote TEXT NOT NULL, balance_mote TEXT NOT NULL,
