@@ -5,9 +5,8 @@ no radio, nothing uploaded. Keys are never in the file, nor are PINs; they lie i
 directory or where the file says.
 """
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +16,7 @@ from agent.bsm.message import VehicleDetails
 from agent.errors import ConfigError
 from agent.obd.guard import Limits
 from agent.privacy import Level
+from agent.toml import parse_toml
 
 MAX_BYTES: Final = 1 << 20
 
@@ -194,15 +194,6 @@ def load_toml(path: Path, kind: type[Kind]) -> Kind:
     return parse_toml(path, read_limited(path), kind)
 
 
-def parse_toml(path: Path, content: bytes, kind: type[Kind]) -> Kind:
-    """The same of what a file at `path` held."""
-    table = _table(path, content)
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_located(str(error), table)}") from None
-
-
 def host_and_port(text: str) -> tuple[str, int]:
     """Both parts of "127.0.0.1:5001" or "[::1]:5001". Raises ValueError."""
     parts = urlsplit(f"//{text}")
@@ -221,25 +212,6 @@ def read_limited(path: Path, limit: int = MAX_BYTES) -> bytes:
     if len(content) > limit:
         raise ConfigError(f"{path}: more than {limit} bytes are no configuration")
     return content
-
-
-def _table(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
-def _located(message: str, table: dict[str, Any]) -> str:
-    """Turn msgspec's "… - at `$.bus[0].uri`" into "bus[0].uri = <value>: …"."""
-    text, _, where = message.partition(" - at `$")
-    steps = where.rstrip("`").lstrip(".").replace("[", ".").replace("]", "")
-    value: Any = table
-    for step in filter(None, steps.split(".")):
-        value = value[int(step) if isinstance(value, list) else step]
-    shown = "" if isinstance(value, dict) else f" = {value!r}"
-    place = where.rstrip("`").lstrip(".")
-    return f"{place}{shown}: {text}" if place else text
 
 
 def _check_addresses(path: Path, config: Config) -> None:

@@ -468,6 +468,21 @@ class FundsShort(Event, frozen=True, array_like=True):
     by: str
 
 
+class PolicySet(Event, frozen=True, array_like=True):
+    """The owner's rules from now on, as text (docs/formats/policy.md); the last one holds.
+
+    A rule may name the owner's home, and an address is Lv1. It has no text form, as OwnerNamed.
+    """
+
+    kind: ClassVar[str] = "policy-set/1"
+    level: ClassVar[Level] = Level.LV1
+    urgent: ClassVar[bool] = True
+    text: str
+
+    def __repr__(self) -> str:
+        return "PolicySet()"
+
+
 class SignalDoubted(Event, frozen=True, array_like=True):
     """A signal of the car disagrees with others while it drives; told once a drive.
 
