@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -32,10 +33,13 @@ ORDER BY seq DESC LIMIT ?"""
 _UNBOOKED: Final = """SELECT seq FROM outgoing AS o WHERE kind IN ('grant', 'revoke')
     AND height > 0 AND code = 0 AND NOT EXISTS (SELECT 1 FROM consent WHERE tx_hash = o.hash)
     ORDER BY seq"""
-_WAITING: Final = """SELECT once FROM short AS s WHERE once LIKE 'grant:%' AND by = 'owner'
-    AND NOT EXISTS (SELECT 1 FROM outgoing WHERE once = s.once AND seq > s.seq)
+_STILL: Final = """NOT EXISTS (SELECT 1 FROM outgoing WHERE once = s.once AND seq > s.seq)
     AND NOT EXISTS (SELECT 1 FROM consent AS c WHERE s.once = 'grant:' || parcel_id || ':' || buyer
-        AND c.seq > s.seq) ORDER BY seq LIMIT ?"""
+        AND c.seq > s.seq)"""
+"""Nothing was sent for it, and nothing else was said about it, since it was told."""
+_WAITING: Final = f"""SELECT once FROM short AS s WHERE once LIKE 'grant:%' AND by = '{OWNER}'
+    AND {_STILL} ORDER BY seq LIMIT ?"""  # noqa: S608 - texts of our own
+_TOLD: Final = f"SELECT 1 FROM short AS s WHERE once = ? AND by = ? AND {_STILL}"  # noqa: S608 - too
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -100,11 +104,9 @@ class Books:
         asked = "SELECT cost_mote FROM outgoing WHERE t_ns >= ? AND by <> ?"
         return sum(int(row["cost_mote"]) for row in self._rows(asked, since_ns, OWNER))
 
-    def told_short(self, once: str) -> bool:
-        """Whether it is in the log that coins are lacking for this, and nothing was sent since."""
-        asked = """SELECT 1 FROM short AS s WHERE once = ? AND NOT EXISTS
-            (SELECT 1 FROM outgoing WHERE once = s.once AND seq > s.seq)"""
-        return bool(self._rows(asked, once))
+    def told_short(self, once: str, by: str) -> bool:
+        """Whether it is in the log that coins are lacking for what they decided."""
+        return bool(self._rows(_TOLD, once, by))
 
     def waiting_grants(self) -> list[tuple[str, str]]:
         """(parcel id, buyer) of the owner's grants that wait for coins."""
@@ -148,11 +150,17 @@ class Books:
         moved = json.loads(signed.raw)["payload"]
         return msgspec.structs.replace(line, buyer=moved["to"], mote=moved.get("amount", ""))
 
-    def _rows(self, asked: str, *values: object) -> list[dict[str, Any]]:
+    @contextmanager
+    def model(self) -> Iterator[ReadModel]:
+        """The read model, with all that is on disk by now."""
         with ReadModel.open(self._path) as model:
             head = self.head()
             while model.through < head:
                 model.catch_up(self._log)
+            yield model
+
+    def _rows(self, asked: str, *values: object) -> list[dict[str, Any]]:
+        with self.model() as model:
             return list(model.db.query(asked, values))
 
     def _events(self, rows: Sequence[dict[str, Any]], kind: type[Kind]) -> list[Kind]:

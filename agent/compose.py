@@ -28,7 +28,6 @@ from agent.config import (
     WalletConfig,
     host_and_port,
 )
-from agent.contents import Contents
 from agent.deadband import DeadBand
 from agent.desk import Desk
 from agent.errors import ConfigError, SealError, StoreError, UsageError
@@ -38,6 +37,7 @@ from agent.eventstore.state import EVENTS
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.files import used_percent
 from agent.installed import codec
+from agent.judge import Judge
 from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc, load_dbcs
@@ -68,7 +68,6 @@ from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
 from agent.wallet.address import address
-from agent.wallet.consent import Policy
 from agent.wallet.curve import point
 from agent.wallet.keys import Signer, key_at
 from agent.watchdog import SystemdWatchdog
@@ -407,14 +406,20 @@ def desk(
     seller: Seller,
     out: Outgoing,
     *,
-    policy: Policy | None = None,
     alarm_mote: int = 0,
 ) -> Desk:
     books = parts.books()
     account = address(parts.keys.account.public)
+    judge = Judge(
+        log=parts.log,
+        books=books,
+        journal=parts.journal,
+        opener=parts.unsealer,
+        clock=parts.clock,
+    )
     return Desk(
         books=books,
-        contents=Contents(parts.log, parts.unsealer.open),
+        judge=judge,
         journal=parts.journal,
         outgoing=out,
         ledger=seller,
@@ -422,6 +427,5 @@ def desk(
             chain=rpc, books=books, journal=parts.journal, account=account, identify=identify
         ),
         keys=parts.keys,
-        policy=policy or Policy(),
         alarm_mote=alarm_mote,
     )

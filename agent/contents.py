@@ -18,13 +18,13 @@ Open = Callable[[Level, str, bytes], bytes]
 
 
 class Content(NamedTuple):
-    """since_ns, until_ns: UTC, of the first and the last event, 0 where nothing is left of them
+    """since_ns, until_ns: UTC, of the first and the last event; None where nothing is left of them
 
     kinds: names of signals, and kinds of other events
     """
 
-    since_ns: int
-    until_ns: int
+    since_ns: int | None
+    until_ns: int | None
     kinds: frozenset[str]
 
 
@@ -52,7 +52,8 @@ class Contents:
             if event.level == parcel.parcel_level and event.kind not in NOT_IN_PARCELS:
                 times = [min([event.t_ns, *times]), max([event.t_ns, *times])]
                 kinds |= self._names(event)
-        return Content(times[0] if times else 0, times[-1] if times else 0, frozenset(kinds))
+        since, until = (times[0], times[-1]) if times else (None, None)
+        return Content(since, until, frozenset(kinds))
 
     def _names(self, event: Recorded) -> set[str]:
         if event.kind != SignalsSampled.kind:

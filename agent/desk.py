@@ -7,36 +7,31 @@ log and tried again.
 
 import asyncio
 import secrets
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection
 
 import msgspec
 import structlog
 
 from agent.books import OWNER, Books, Happened
-from agent.contents import Contents
-from agent.errors import (
-    AlreadyDoneError,
-    RefusedError,
-    SealError,
-    UsageError,
-)
+from agent.errors import AlreadyDoneError, RefusedError, SealError, UsageError
 from agent.events import (
     ConsentGranted,
     ConsentRefused,
-    ConsentRequested,
     ConsentRevoked,
     Event,
     FundsShort,
     ParcelRegistered,
     TxSigned,
 )
-from agent.outgoing import ONE_ENDPOINT, Outgoing, Sent
+from agent.farside import ONE_ENDPOINT, Done, Ledger
+from agent.judge import Judge
+from agent.outgoing import Outgoing, Sent
 from agent.privacy import Level
 from agent.record import Journal
 from agent.replays import Watch
+from agent.requests import Asking, Requests
 from agent.wallet.address import address
-from agent.wallet.consent import Policy, Request, Verdict, decide
+from agent.wallet.consent import Request, Verdict
 from agent.wallet.grant import grant
 from agent.wallet.keys import Keys
 
@@ -45,50 +40,6 @@ _log = structlog.get_logger()
 _GRANTED = 8
 """Result code of the chain: the parcel is granted to this buyer already."""
 _ALARM = "balance"
-
-
-class Asked(Protocol):
-    """A request as the ledger has it; the public key comes from the signed request itself."""
-
-    @property
-    def buyer(self) -> str: ...
-
-    @property
-    def buyer_public(self) -> bytes: ...
-
-    @property
-    def payment_mote(self) -> int: ...
-
-
-class Done(Protocol):
-    """A transaction that was executed; as Sent."""
-
-    @property
-    def hash(self) -> str: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def proof(self) -> str: ...
-
-
-class Ledger(Protocol):
-    """The far side. Raises RemoteError and its children."""
-
-    async def balance(self) -> int: ...
-
-    async def requests(self, parcel_id: str) -> Sequence[Asked]: ...
-
-    async def granted(self, parcel_id: str, buyer: str) -> bool: ...
-
-    async def grant(
-        self, parcel_id: str, buyer: str, custody: bytes, *, payment: int, by: str
-    ) -> Done: ...
-
-    async def revoke(self, parcel_id: str, buyer: str) -> Done: ...
-
-    async def transfer(self, to: str, mote: int, *, once: str) -> Done: ...
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -107,52 +58,34 @@ class Balance(msgspec.Struct, frozen=True):
     believed: str
 
 
-class Asking(msgspec.Struct, frozen=True):
-    """What a buyer asks for, and what would be given away.
-
-    kinds: names of signals, and kinds of other events; times in UTC ns
-    verdict: "granted", "refused" or "ask"; by: who decided, "" while nobody did
-    """
-
-    parcel_id: str
-    level: int
-    buyer: str
-    payment_mote: str
-    first_seq: int
-    last_seq: int
-    since_ns: int
-    until_ns: int
-    kinds: list[str]
-    verdict: str
-    by: str
-
-
 class Desk:
-    """policy: the owner's rules; alarm_mote: the owner is told of a balance below it."""
+    """alarm_mote: the owner is told of a balance below it."""
 
     def __init__(
         self,
         *,
         books: Books,
-        contents: Contents,
+        judge: Judge,
         journal: Journal,
         outgoing: Outgoing,
         ledger: Ledger,
         watch: Watch,
         keys: Keys,
-        policy: Policy,
         alarm_mote: int = 0,
     ) -> None:
         self._books = books
-        self._contents = contents
+        self._judge = judge
+        self._requests = Requests(
+            books=books, judge=judge, journal=journal, ledger=ledger, outgoing=outgoing
+        )
         self._journal = journal
         self._outgoing = outgoing
         self._ledger = ledger
         self._watch = watch
         self._keys = keys
-        self._policy = policy
         self._alarm_mote = alarm_mote
         self._alarmed = False
+        self._one = asyncio.Lock()
 
     def show(self) -> Shown:
         keys, account = self._keys, self._keys.account
@@ -169,8 +102,7 @@ class Desk:
 
     async def requests(self) -> list[Asking]:
         """What buyers ask for now, of the newest parcels; each request is recorded once."""
-        parcels = await asyncio.to_thread(self._books.parcels)
-        return [asking for parcel in parcels for asking in await self._asked(parcel)]
+        return await self._requests.every()
 
     async def grant(self, parcel_id: str, buyer: str) -> Sent:
         """Let one buyer read one parcel, because the owner says so.
@@ -179,22 +111,31 @@ class Desk:
         be used, AlreadyDoneError, and as Outgoing.submit. For lack of coins, NotEnoughFundsError:
         the decision is kept and the grant is made when there are enough.
         """
-        return await self._grant(parcel_id, buyer.upper(), OWNER)
+        return await self._grant(parcel_id.upper(), buyer.upper(), OWNER)
 
     async def refuse(self, parcel_id: str, buyer: str) -> None:
         """Say no. Nothing is sent; the buyer may take the payment back by `cancel`."""
-        await asyncio.to_thread(self._parcel, parcel_id)
-        await self._note(ConsentRefused(parcel_id, buyer.upper(), OWNER))
+        parcel = await asyncio.to_thread(self._parcel, parcel_id.upper())
+        await self._journal.note(ConsentRefused(parcel.parcel_id, buyer.upper(), OWNER))
 
     async def revoke(self, parcel_id: str, buyer: str) -> Sent:
         """Take a grant back. What the buyer opened before cannot be recalled."""
-        done = await self._ledger.revoke(parcel_id, buyer.upper())
+        parcel = await asyncio.to_thread(self._parcel, parcel_id.upper())
+        done = await self._ledger.revoke(parcel.parcel_id, buyer.upper())
         await self._book()
         return _sent(done)
 
     def history(self) -> list[Happened]:
         """What happened to coins and parcels, the newest first."""
         return self._books.history()
+
+    def policy(self) -> str:
+        """The owner's rules, as text. Raises SealError."""
+        return self._judge.policy()
+
+    def set_policy(self, toml: str) -> None:
+        """These rules hold from now on. Raises ConfigError."""
+        self._judge.set_policy(toml)
 
     async def once(self) -> None:
         """The service's turn: what is under way, copies by others, requests, the owner's rules."""
@@ -216,6 +157,13 @@ class Desk:
             _log.warning("not granted", parcel=parcel_id, buyer=buyer, reason=str(error))
 
     async def _grant(self, parcel_id: str, buyer: str, by: str) -> Sent:
+        """One at a time: what a rule may still grant depends on what it granted."""
+        async with self._one:
+            sent = await self._grant_alone(parcel_id, buyer, by)
+            await self._book()
+        return sent
+
+    async def _grant_alone(self, parcel_id: str, buyer: str, by: str) -> Sent:
         parcel = await asyncio.to_thread(self._parcel, parcel_id)
         if by != OWNER and parcel.parcel_level == Level.LV1:
             raise SealError(f"rule {by!r} grants Lv1; only the owner can")
@@ -227,20 +175,11 @@ class Desk:
             if await self._ledger.granted(parcel_id, buyer):
                 raise AlreadyDoneError(f"parcel {parcel_id}: granted already", code=_GRANTED)
             raise UsageError(f"parcel {parcel_id}: buyer {buyer[:40]} asks for nothing")
-        await self._expect_same(parcel, asked)
-        sent = await self._send(parcel, self._request(parcel, asked), by)
-        await self._book()
-        return sent
-
-    async def _expect_same(self, parcel: ParcelRegistered, asked: Asked) -> None:
-        """A buyer can take a request back and offer less; what was decided is not for that."""
-        offered = (await self._consent(parcel, asked.buyer))[2]
-        await self._record(parcel, asked)
-        if offered not in ("", str(asked.payment_mote)):
-            raise UsageError(
-                f"parcel {parcel.parcel_id}: buyer {asked.buyer} offers {asked.payment_mote} mote"
-                f" now, not {offered}; decide again"
-            )
+        await self._requests.expect_same(parcel, asked)
+        request = await self._requests.request(parcel, asked)
+        if by != OWNER:
+            await self._requests.expect_granted(request, by)
+        return await self._send(parcel, request, by)
 
     async def _send(self, parcel: ParcelRegistered, request: Request, by: str) -> Sent:
         custody = grant(parcel.custody, self._keys.owner, request, own_publics=self._own())
@@ -260,60 +199,10 @@ class Desk:
         keys = self._keys
         return keys.account.public, keys.device.public, keys.owner.public
 
-    @staticmethod
-    def _request(parcel: ParcelRegistered, asked: Asked) -> Request:
-        return Request(
-            parcel_id=parcel.parcel_id,
-            level=Level(parcel.parcel_level),
-            buyer_address=asked.buyer,
-            buyer_public=asked.buyer_public,
-            payment_mote=asked.payment_mote,
-        )
-
-    async def _asked(self, parcel: ParcelRegistered) -> list[Asking]:
-        found = await self._ledger.requests(parcel.parcel_id)
-        return [await self._asking(parcel, asked) for asked in found]
-
-    async def _consent(self, parcel: ParcelRegistered, buyer: str) -> tuple[str, str, str]:
-        found = await asyncio.to_thread(self._books.consents, parcel.parcel_id)
-        return found.get(buyer, ("", "", ""))
-
-    async def _record(self, parcel: ParcelRegistered, asked: Asked) -> tuple[str, str]:
-        """A new request, or one on other terms, once; what was decided on it and by whom."""
-        state, by, offered = await self._consent(parcel, asked.buyer)
-        paid = str(asked.payment_mote)
-        if offered == paid and state in ("requested", "refused"):
-            return state, by
-        await self._note(ConsentRequested(parcel.parcel_id, asked.buyer, paid))
-        return "requested", ""
-
-    async def _asking(self, parcel: ParcelRegistered, asked: Asked) -> Asking:
-        state, by = await self._record(parcel, asked)
-        verdict = Verdict.REFUSED
-        if state != "refused":
-            decision = decide(self._request(parcel, asked), self._policy)
-            verdict, by = decision.verdict, decision.by
-            if verdict is Verdict.REFUSED:
-                await self._note(ConsentRefused(parcel.parcel_id, asked.buyer, by))
-        content = await asyncio.to_thread(self._contents.of, parcel)
-        return Asking(
-            parcel.parcel_id,
-            parcel.parcel_level,
-            asked.buyer,
-            str(asked.payment_mote),
-            parcel.first_seq,
-            parcel.last_seq,
-            content.since_ns,
-            content.until_ns,
-            sorted(content.kinds),
-            verdict.value,
-            by,
-        )
-
     async def _book(self) -> None:
         """A consent event for each grant and revocation that is in a block."""
         for signed in await asyncio.to_thread(self._books.unbooked):
-            await self._note(_consent(signed))
+            await self._journal.note(_consent(signed))
 
     async def _alarm(self) -> None:
         """Once for each time that the balance falls below what the owner wants to have."""
@@ -323,12 +212,9 @@ class Desk:
         short = balance < self._alarm_mote
         if short and not self._alarmed:
             _log.warning("balance is low", mote=balance, alarm_mote=self._alarm_mote)
-            await self._note(FundsShort(str(self._alarm_mote), str(balance), _ALARM, "alarm"))
+            event = FundsShort(str(self._alarm_mote), str(balance), _ALARM, _ALARM)
+            await self._journal.note(event)
         self._alarmed = short
-
-    async def _note(self, event: Event) -> None:
-        self._journal.write(event)
-        await asyncio.to_thread(self._journal.flush)
 
 
 def _consent(signed: TxSigned) -> Event:

@@ -7,7 +7,7 @@ up and sent again until it is in a block, or until no block can take it any more
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ from agent.books import OWNER, Books
 from agent.clock import SECOND, Clock
 from agent.errors import DiskFullError, NotEnoughFundsError, RefusedError, RemoteError
 from agent.events import FundsShort, TxEnded, TxSigned
+from agent.farside import ONE_ENDPOINT, Node
 from agent.record import Journal
 from agent.wallet.address import address
 from agent.wallet.keys import Signer
@@ -23,7 +24,6 @@ from agent.wallet.keys import Signer
 _log = structlog.get_logger()
 
 DAY_NS: Final = 86_400 * SECOND
-ONE_ENDPOINT: Final = "stated by one endpoint"
 LATE_BLOCKS: Final = 2
 """A node's index of transactions may be behind its blocks; our choice."""
 TOO_OLD: Final = 2
@@ -38,55 +38,6 @@ class Sent(msgspec.Struct, frozen=True):
     hash: str
     height: int
     proof: str
-
-
-class Prepared(Protocol):
-    @property
-    def raw(self) -> bytes: ...
-
-    @property
-    def hash(self) -> str: ...
-
-    @property
-    def last_height(self) -> int: ...
-
-
-class Executed(Protocol):
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def code(self) -> int: ...
-
-
-class Latest(Protocol):
-    @property
-    def latest_height(self) -> int: ...
-
-
-class Placed(Protocol):
-    @property
-    def height(self) -> int: ...
-
-
-class Node(Protocol):
-    """The far side. Raises RemoteError and its children."""
-
-    async def prepare(
-        self, kind: str, payload: Mapping[str, object], signer: Signer, fee: int = 0
-    ) -> Prepared: ...
-
-    async def broadcast_sync(self, raw: bytes) -> str: ...
-
-    async def settle(self, signed: TxSigned) -> Placed: ...
-
-    async def tx(self, hash_hex: str) -> Executed | None: ...
-
-    async def status(self) -> Latest: ...
-
-    async def binding_window(self) -> int: ...
-
-    async def balance(self, address: str) -> int: ...
 
 
 Prove = Callable[[str], Awaitable[str]]
@@ -193,9 +144,8 @@ class Outgoing:
             raise NotEnoughFundsError(f"{once}: {balance} mote, {needed} are due", code=SHORT)
 
     async def _tell_short(self, event: FundsShort) -> None:
-        if not await asyncio.to_thread(self._books.told_short, event.once):
-            self._journal.write(event)
-            await asyncio.to_thread(self._journal.flush)
+        if not await asyncio.to_thread(self._books.told_short, event.once, event.by):
+            await self._journal.note(event)
 
     async def _sign(
         self, kind: str, payload: Mapping[str, object], once: str, cost: int, by: str
@@ -238,8 +188,7 @@ class Outgoing:
         if height and self._prove is not None:
             proof = await self._prove(signed.hash)
         ended = TxEnded(signed.hash, height, code, proof)
-        self._journal.write(ended)
-        await asyncio.to_thread(self._journal.flush)
+        await self._journal.note(ended)
         self._pending.pop(signed.hash, None)
         return ended
 

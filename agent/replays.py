@@ -14,7 +14,7 @@ import structlog
 
 from agent.books import Books
 from agent.events import TxEnded, TxRepeated
-from agent.outgoing import ONE_ENDPOINT, Executed, Latest
+from agent.farside import ONE_ENDPOINT, Executed, Latest
 from agent.record import Journal
 
 _log = structlog.get_logger()
@@ -121,8 +121,8 @@ class Watch:
         """It was refused, and somebody who had it brought it into a block all the same."""
         found = await self._chain.tx(tx.hash)
         if found is not None:
-            self._journal.write(TxEnded(tx.hash, found.height, found.code, ONE_ENDPOINT))
-            await asyncio.to_thread(self._journal.flush)
+            ended = TxEnded(tx.hash, found.height, found.code, ONE_ENDPOINT)
+            await self._journal.note(ended)
             _log.warning("executed after all", transaction=tx.hash, height=found.height)
 
     def _original(self, copy: Sealed) -> str:

@@ -33,7 +33,8 @@ async def main(parts: Archive, rpc_url: str, storage_url: str, deal: list[str]) 
         seller = Seller(rpc, storage, parts.keys.account, out.submit)
         owner = desk(parts, rpc, seller, out)
         await owner.once()
-        print("at the desk", flush=True)
+        sys.stdout.write("at the desk\n")
+        sys.stdout.flush()
         await make(owner, *deal)
 
 

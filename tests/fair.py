@@ -18,7 +18,6 @@ from agent.outgoing import Outgoing
 from agent.privacy import Level
 from agent.wallet import curve
 from agent.wallet.address import address
-from agent.wallet.consent import Policy, Rule
 from agent.wallet.keys import FileKey
 
 COINS = 1_000
@@ -55,12 +54,14 @@ class Fair:
         """The owner's and the buyer's, in mote."""
         return await self.rpc.balance(self.owner), await self.rpc.balance(self.stranger)
 
-    def anew(self, *rules: Rule, wallet: WalletConfig | None = None) -> tuple[Outgoing, Desk]:
-        """What a start makes of the same log."""
+    def anew(self, policy: str = "", wallet: WalletConfig | None = None) -> tuple[Outgoing, Desk]:
+        """What a start makes of the same log, by these rules."""
         out = outgoing(self.parts, self.rpc, wallet)
         self.seller = Seller(self.rpc, self.storage, self.parts.keys.account, out.submit)
         alarm = 0 if wallet is None else wallet.alarm_mote
-        made = desk(self.parts, self.rpc, self.seller, out, policy=Policy(rules), alarm_mote=alarm)
+        made = desk(self.parts, self.rpc, self.seller, out, alarm_mote=alarm)
+        if policy:
+            made.set_policy(policy)
         return out, made
 
 

@@ -1,14 +1,21 @@
 """The owner's desk: nobody reads without a grant, and every step is in the log."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 
+from agent.amo.p256 import Account
 from agent.amo.transaction import build
 from agent.archive import Archive
 from agent.config import WalletConfig
-from agent.errors import AlreadyDoneError, NotEnoughFundsError, RefusedError, UsageError
+from agent.errors import (
+    AlreadyDoneError,
+    ConfigError,
+    NotEnoughFundsError,
+    RefusedError,
+    UsageError,
+)
 from agent.events import (
     ConsentGranted,
     ConsentRefused,
@@ -20,15 +27,20 @@ from agent.events import (
 from agent.parcel.chunk import open_parcel
 from agent.privacy import Level
 from agent.wallet.address import address
-from agent.wallet.consent import Rule, Verdict
 from agent.wallet.custody import unwrap
 from agent.wallet.envelope import decrypt
 from tests import fair as fairs
 from tests.fair import COINS, PRICE, Fair
 from tests.opened import opened
 
-RULE = Rule(name="cheap talk", verdict=Verdict.GRANTED, levels=frozenset({Level.LV3}))
-NEVER = Rule(name="nobody", verdict=Verdict.REFUSED, levels=frozenset({Level.LV3}))
+POLICY = """version = 1
+[[rule]]
+name = "cheap talk"
+verdict = "grant"
+levels = [3]
+"""
+NEVER = POLICY.replace("cheap talk", "nobody").replace("grant", "refuse")
+ONE_A_DAY = POLICY + "per_day = 1\n"
 
 
 @pytest.fixture
@@ -87,6 +99,8 @@ async def test_a_request_is_shown_with_what_it_would_give_away_and_recorded_once
     assert (asking.parcel_id, asking.buyer) == (fair.parcel.parcel_id, fair.stranger)
     assert (asking.level, asking.payment_mote, asking.verdict) == (3, str(PRICE), "ask")
     assert asking.kinds == ["agent-started/1", "dtc-set/1"]
+    assert asking.since_ns is not None
+    assert asking.until_ns is not None
     assert 0 < asking.since_ns <= asking.until_ns
     assert told(fair.parts) == ["consent-requested/1"]
 
@@ -95,7 +109,7 @@ async def test_a_refusal_is_recorded_and_sends_nothing_and_holds_after_a_start(f
     await fair.ask()
     await fair.desk.requests()
     await fair.desk.refuse(fair.parcel.parcel_id, fair.stranger)
-    _, later = fair.anew(RULE)
+    _, later = fair.anew(POLICY)
     await later.once()
 
     [asking] = await later.requests()
@@ -128,12 +142,38 @@ async def test_the_owners_own_keys_are_no_buyer(fair: Fair) -> None:
 
 async def test_a_rule_grants_by_itself_and_the_log_says_which(fair: Fair) -> None:
     await fair.ask()
-    _, desk = fair.anew(RULE)
+    _, desk = fair.anew(POLICY)
     await desk.once()
     await desk.once()
     [granted] = [e for e in opened(fair.parts) if isinstance(e, ConsentGranted)]
     assert granted.by == "cheap talk"
     assert await fair.coins() == (COINS + PRICE, COINS - PRICE)
+
+
+async def test_a_rule_grants_no_more_than_it_may_however_many_ask_at_once(fair: Fair) -> None:
+    others = [Account.from_seed(f"buyer {number}") for number in range(3)]
+    for other in others:
+        asked = {"target": fair.parcel.parcel_id, "payment": "0"}
+        await fair.rpc.submit("request", asked, other)
+    _, desk = fair.anew(ONE_A_DAY)
+    await desk.once()
+    await desk.once()
+    assert told(fair.parts).count("consent-granted/1") == 1
+
+
+async def test_the_owner_and_a_rule_at_once_grant_once_and_pay_one_fee(fair: Fair) -> None:
+    await fair.ask()
+    _, desk = fair.anew(POLICY, WalletConfig(fee_mote=5))
+    parcel = fair.parcel.parcel_id
+    done = await asyncio.gather(
+        desk.grant(parcel, fair.stranger),
+        desk.once(),
+        desk.grant(parcel.lower(), fair.stranger.lower()),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, AlreadyDoneError) for one in done) >= 1
+    assert told(fair.parts).count("consent-granted/1") == 1
+    assert (await fair.coins())[0] == COINS + PRICE - 5
 
 
 async def test_a_rule_refuses_by_itself_and_says_so_once(fair: Fair) -> None:
@@ -144,16 +184,27 @@ async def test_a_rule_refuses_by_itself_and_says_so_once(fair: Fair) -> None:
     assert told(fair.parts) == ["consent-requested/1", "consent-refused/1"]
 
 
-async def test_no_rule_grants_lv1_however_it_was_made(parts: Archive) -> None:
-    rule = Rule(name="sly", verdict=Verdict.GRANTED, levels=frozenset({Level.LV3}))
-    msgspec.structs.force_setattr(rule, "levels", frozenset(Level))
+async def test_no_rule_grants_lv1_and_the_owner_does(parts: Archive) -> None:
     async with fairs.opened(parts, [Level.LV1]) as fair:
         await fair.ask()
-        _, desk = fair.anew(rule)
+        with pytest.raises(ConfigError, match="Lv1"):
+            fair.anew(POLICY.replace("[3]", "[1, 3]"))
+        _, desk = fair.anew(POLICY)
         await desk.once()
         assert "consent-granted/1" not in told(parts)
         await desk.grant(fair.parcel.parcel_id, fair.stranger)
     assert told(parts)[-1] == "consent-granted/1"
+
+
+async def test_the_last_policy_holds_after_a_start_and_a_bad_one_changes_nothing(
+    fair: Fair,
+) -> None:
+    fair.desk.set_policy(NEVER)
+    fair.desk.set_policy(POLICY)
+    with pytest.raises(ConfigError):
+        fair.desk.set_policy("version = 1\nrule = 5")
+    _, later = fair.anew()
+    assert later.policy() == POLICY
 
 
 async def test_a_transfer_moves_coins_to_the_mote_and_is_in_the_history(fair: Fair) -> None:
@@ -187,6 +238,18 @@ async def test_a_grant_without_coins_for_it_waits_until_there_are_some(fair: Fai
     assert (await fair.coins())[0] == 9 - 5 + PRICE
 
 
+async def test_a_grant_that_waits_for_coins_is_forgotten_when_it_is_refused(fair: Fair) -> None:
+    await fair.ask()
+    await fair.desk.transfer(fair.stranger, COINS)
+    _, desk = fair.anew(wallet=WalletConfig(fee_mote=5))
+    with pytest.raises(NotEnoughFundsError):
+        await desk.grant(fair.parcel.parcel_id, fair.stranger)
+    await desk.refuse(fair.parcel.parcel_id, fair.stranger)
+    await fair.rpc.submit("transfer", {"to": fair.owner, "amount": "9"}, fair.buyer_key)
+    await desk.once()
+    assert told(fair.parts) == ["consent-requested/1", "consent-refused/1"]
+
+
 async def test_what_was_decided_on_one_offer_is_not_done_for_a_lower_one(fair: Fair) -> None:
     await fair.ask()
     await fair.desk.requests()
@@ -208,7 +271,7 @@ async def test_a_balance_below_the_alarm_is_told_once_until_it_rises_again(fair:
 
 async def test_the_daily_limit_holds_back_rules_and_not_the_owner(fair: Fair) -> None:
     await fair.ask()
-    _, desk = fair.anew(RULE, wallet=WalletConfig(fee_mote=5, daily_limit_mote=4))
+    _, desk = fair.anew(POLICY, wallet=WalletConfig(fee_mote=5, daily_limit_mote=4))
     await desk.once()
     assert told(fair.parts) == ["consent-requested/1"]
     await desk.grant(fair.parcel.parcel_id, fair.stranger)
