@@ -156,7 +156,7 @@ def test_a_grant_takes_all_kinds_of_a_parcel_and_a_refusal_one(
 ) -> None:
     limit: dict[str, object] = {"kinds": frozenset({"speed.vehicle", "brake.pedal"})}
     request = present(kinds=frozenset(carried))
-    assert granted(request, rule(**limit)) is grants
+    assert granted(request, rule(Verdict.GRANTED, **limit)) is grants
     assert decide(request, Policy((rule(Verdict.REFUSED, **limit),)), NOW).verdict is refuses
 
 
@@ -174,7 +174,7 @@ def test_a_grant_takes_all_kinds_of_a_parcel_and_a_refusal_one(
 def test_a_grant_takes_all_of_the_time_and_a_refusal_a_part(
     limits: dict[str, object], grants: bool, refuses: Verdict
 ) -> None:
-    assert granted(present(), rule(**limits)) is grants
+    assert granted(present(), rule(Verdict.GRANTED, **limits)) is grants
     assert decide(present(), Policy((rule(Verdict.REFUSED, **limits),)), NOW).verdict is refuses
 
 
