@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from agent import __version__
+from agent.books import Books
 from agent.clock import SECOND, Clock
 from agent.erase import Eraser
 from agent.errors import SealError, StoreError
@@ -53,6 +54,9 @@ class Archive:
     unsealer: Unsealer
     eraser: Eraser
     reserve: Reserve
+
+    def books(self) -> Books:
+        return Books(self.log, self.state / "readmodel.db")
 
     def receipts(self) -> list[ParcelRegistered]:
         """Of every parcel registered so far, in order."""

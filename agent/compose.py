@@ -9,6 +9,8 @@ from pathlib import Path
 
 from agent import capture
 from agent.amo.market import Seller
+from agent.amo.rpc import RpcClient
+from agent.amo.sent import identify
 from agent.amo.tls import Trust
 from agent.archive import Archive
 from agent.bsm.codec import Codec
@@ -25,9 +27,11 @@ from agent.config import (
     KeysConfig,
     RadioConfig,
     UploadConfig,
+    WalletConfig,
     host_and_port,
 )
 from agent.deadband import DeadBand
+from agent.desk import Desk
 from agent.errors import ConfigError, SealError, StoreError, UsageError
 from agent.events import PollsUsed
 from agent.eventstore.ladder import Step
@@ -35,6 +39,7 @@ from agent.eventstore.state import EVENTS
 from agent.feeds import BusFeed, ObdFeed, PositionFeed
 from agent.files import used_percent
 from agent.installed import codec
+from agent.judge import Judge
 from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
 from agent.obd.dbc import Dbc, load_dbc, load_dbcs
@@ -53,13 +58,14 @@ from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
+from agent.outgoing import Outgoing, Prove
 from agent.polls import Polls
 from agent.pollsign import signed_polls
 from agent.record import Recorder
+from agent.replays import Watch
 from agent.retain import Retainer, Storage
 from agent.service import Service, Source
 from agent.signalsets import signal_commands
-from agent.trade import Trade
 from agent.upload import Market, Uploader
 from agent.v2x.gnss import open_position
 from agent.v2x.udp import UdpRadio
@@ -388,7 +394,52 @@ def narrowing(parts: Archive) -> Narrowing:
     )
 
 
-def trade(parts: Archive, seller: Seller) -> Trade:
-    keys = parts.keys
-    own = (keys.account.public, keys.device.public, keys.owner.public)
-    return Trade(journal=parts.journal, ledger=seller, key=keys.owner, own_publics=own)
+def outgoing(
+    parts: Archive,
+    rpc: RpcClient,
+    wallet: WalletConfig | None = None,
+    *,
+    prove: Prove | None = None,
+) -> Outgoing:
+    wallet = wallet or WalletConfig()
+    return Outgoing(
+        node=rpc,
+        signer=parts.keys.account,
+        books=parts.books(),
+        journal=parts.journal,
+        clock=parts.clock,
+        fee=wallet.fee_mote,
+        daily_limit=wallet.daily_limit_mote,
+        prove=prove,
+    )
+
+
+def desk(
+    parts: Archive,
+    rpc: RpcClient,
+    seller: Seller,
+    out: Outgoing,
+    *,
+    alarm_mote: int = 0,
+) -> Desk:
+    books = parts.books()
+    account = address(parts.keys.account.public)
+    judge = Judge(
+        log=parts.log,
+        books=books,
+        journal=parts.journal,
+        opener=parts.unsealer,
+        clock=parts.clock,
+    )
+    return Desk(
+        books=books,
+        judge=judge,
+        journal=parts.journal,
+        outgoing=out,
+        ledger=seller,
+        watch=Watch(
+            chain=rpc, books=books, journal=parts.journal, account=account, identify=identify
+        ),
+        keys=parts.keys,
+        alarm_mote=alarm_mote,
+    )

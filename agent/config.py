@@ -24,6 +24,9 @@ MAX_BYTES: Final = 1 << 20
 Kind = TypeVar("Kind")
 
 
+Mote = Annotated[int, Meta(ge=0)]
+
+
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
@@ -119,6 +122,20 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     trust_days: Annotated[float, Meta(gt=0, le=365)] = 2.0
 
 
+class WalletConfig(_Section, frozen=True, kw_only=True):
+    """All in mote; 1 AMO is 10**18 of them.
+
+    fee_mote: for the block's proposer, with every transaction
+    daily_limit_mote: what may be spent in 24 hours without the owner, on fees, registrations and
+        grants by rule; left out is no limit
+    alarm_mote: the owner is told when the balance is below this
+    """
+
+    fee_mote: Mote = 0
+    daily_limit_mote: Mote | None = None
+    alarm_mote: Mote = 0
+
+
 class KeysConfig(_Section, frozen=True, kw_only=True):
     """device: URI of the device key, "pkcs11:…" or "tpm:…"; without it, a file in `state`."""
 
@@ -164,6 +181,7 @@ class Config(_Section, frozen=True, kw_only=True):
     vehicle: VehicleConfig | None = None
     upload: UploadConfig | None = None
     keys: KeysConfig = KeysConfig()
+    wallet: WalletConfig = WalletConfig()
     guard: Limits = Limits()
     polls: Annotated[str, Meta(min_length=1)] | None = None
     polls_key: Annotated[str, Meta(min_length=1)] | None = None

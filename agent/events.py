@@ -400,6 +400,74 @@ class ConsentRevoked(Event, frozen=True, array_like=True):
     tx_hash: str
 
 
+class TxSigned(Event, frozen=True, array_like=True):
+    """A transaction of ours, written down before anybody sees it (agent.outgoing).
+
+    hash: 64 upper-case hex digits, over raw: the bytes that are sent, now and after a crash
+    last_height: what it is bound to; once: what it is for, "grant:PARCEL:BUYER"
+    cost_mote: decimal text, what it costs at most beside what it moves: fees of node and storage
+    by: "owner", or the rule or service that sends it unattended
+    """
+
+    kind: ClassVar[str] = "tx-signed/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    hash: str
+    tx_kind: str
+    raw: bytes
+    last_height: int
+    once: str
+    cost_mote: str = "0"
+    by: str = "owner"
+
+
+class TxEnded(Event, frozen=True, array_like=True):
+    """How a transaction of ours ended; a later one of the same hash corrects an earlier one.
+
+    height: of its block; 0 where it is in none and is sent no more
+    code: the chain's, 0 where it was executed; the fee is lost where it failed in a block
+    proof: who says so: "proven", "stated by one endpoint"
+    """
+
+    kind: ClassVar[str] = "tx-ended/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    hash: str
+    height: int
+    code: int
+    proof: str
+
+
+class TxRepeated(Event, frozen=True, array_like=True):
+    """A transaction in our name is in a block, and it is none of those we sent.
+
+    of_hash: the one of ours that was sent again in other bytes; empty where it is of none
+    """
+
+    kind: ClassVar[str] = "tx-repeated/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    hash: str
+    of_hash: str
+    height: int
+
+
+class FundsShort(Event, frozen=True, array_like=True):
+    """Coins are lacking; what they are for is kept and tried again. Mote, as decimal text.
+
+    once: as in TxSigned; "balance" where the balance is below what the owner wants told
+    by: who decided on it
+    """
+
+    kind: ClassVar[str] = "funds-short/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    needed_mote: str
+    balance_mote: str
+    once: str
+    by: str
+
+
 class PolicySet(Event, frozen=True, array_like=True):
     """The owner's rules from now on, as text (docs/formats/policy.md); the last one holds.
 

@@ -5,6 +5,7 @@ encrypted here, before it is handed to the log. No I/O and no waiting happens he
 calls these methods as things arrive, and `tick` every 100 ms.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -91,6 +92,11 @@ class Journal:
     def flush(self) -> None:
         """Return when everything written before is on disk. Raises StoreError."""
         self._sink.flush()
+
+    async def note(self, event: Event) -> None:
+        """Write it, and return when it is on disk; others go on meanwhile. Raises StoreError."""
+        self.write(event)
+        await asyncio.to_thread(self.flush)
 
 
 class Samples:

@@ -24,6 +24,7 @@ from agent.events import (
     EndpointDoubted,
     ErasureBegun,
     ErasureDone,
+    FundsShort,
     HeaderTrusted,
     LogChecked,
     LogContinued,
@@ -34,6 +35,9 @@ from agent.events import (
     RangeHeld,
     RangeReleased,
     TailLost,
+    TxEnded,
+    TxRepeated,
+    TxSigned,
 )
 from agent.eventstore.anchor import Anchor
 from agent.eventstore.log import EventLog, Recorded
@@ -72,6 +76,10 @@ NOT_IN_PARCELS = frozenset(
         RangeReleased,
         EndpointDoubted,
         HeaderTrusted,
+        TxSigned,
+        TxEnded,
+        TxRepeated,
+        FundsShort,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

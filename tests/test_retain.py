@@ -15,7 +15,7 @@ from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
 from agent.clock import SECOND, ManualClock, SystemClock
-from agent.compose import retainer, uploader
+from agent.compose import outgoing, retainer, uploader
 from agent.events import (
     BodiesPruned,
     DtcSet,
@@ -321,7 +321,7 @@ async def seller(parts: Archive) -> AsyncIterator[tuple[Seller, DevNet]]:
         stack.push_async_callback(net.stop)
         rpc = await stack.enter_async_context(RpcClient([net.rpc_url], clock=clock))
         storage = await stack.enter_async_context(StorageClient(net.storage_url))
-        yield Seller(rpc, storage, parts.keys.account), net
+        yield Seller(rpc, storage, parts.keys.account, outgoing(parts, rpc).submit), net
 
 
 async def test_parcels_of_a_real_node_are_read_back_and_their_bodies_go(

@@ -16,7 +16,7 @@ from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import SEGMENTS, Archive, archive
 from agent.clock import SECOND, ManualClock, SystemClock
-from agent.compose import trade, uploader
+from agent.compose import outgoing, uploader
 from agent.errors import RemoteError, SealError
 from agent.events import ConsentGranted, DtcSet, ParcelRegistered, PositionFixed, decode
 from agent.eventstore.anchor import Anchor
@@ -382,7 +382,7 @@ async def market(parts: Archive) -> AsyncIterator[tuple[Seller, RpcClient]]:
         stack.push_async_callback(net.stop)
         rpc = await stack.enter_async_context(RpcClient([net.rpc_url], clock=clock))
         storage = await stack.enter_async_context(StorageClient(net.storage_url))
-        yield Seller(rpc, storage, parts.keys.account), rpc
+        yield Seller(rpc, storage, parts.keys.account, outgoing(parts, rpc).submit), rpc
 
 
 async def test_a_parcel_stands_on_the_chain_under_its_owner(
@@ -418,7 +418,7 @@ async def test_a_parcel_nobody_asked_for_has_no_requests(
     seller, _ = market
     write_some(parts)
     [receipt] = await uploader(parts, seller).once([Level.LV3])
-    assert await trade(parts, seller).requests(receipt) == []
+    assert await seller.requests(receipt.parcel_id) == []
 
 
 def test_the_markets_answer_has_the_shape_the_uploader_wants() -> None:

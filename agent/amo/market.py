@@ -7,6 +7,7 @@ wrapped data key, is made by whoever holds the keys.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.amo import payload
 from agent.amo.buyerkeys import BuyerKeys
@@ -40,16 +41,48 @@ class PendingRequest:
     payment_mote: int
 
 
+class Placed(Protocol):
+    """A transaction that was executed without error in the block of that height."""
+
+    @property
+    def hash(self) -> str: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def proof(self) -> str: ...
+
+
+class Submit(Protocol):
+    """What signs and sends, once for each `once`.
+
+    cost, gain: mote that it takes and brings; by: who decided on it
+    Raises RefusedError, NotEnoughFundsError before a transaction is spent on it.
+    """
+
+    async def __call__(
+        self,
+        kind: str,
+        payload: Mapping[str, object],
+        *,
+        once: str,
+        cost: int = 0,
+        gain: int = 0,
+        by: str = "owner",
+    ) -> Placed: ...
+
+
 class Seller:
-    """The owner's end. fee: mote for the block's proposer, with every transaction."""
+    """The owner's end."""
 
     def __init__(
-        self, rpc: RpcClient, storage: StorageClient, signer: Signer, *, fee: int = 0
+        self, rpc: RpcClient, storage: StorageClient, signer: Signer, submit: Submit
     ) -> None:
         self._rpc = rpc
         self._storage = storage
         self._signer = signer
-        self._fee = fee
+        self._submit = submit
         self._keys = BuyerKeys(rpc)
 
     async def register(
@@ -62,9 +95,11 @@ class Seller:
         NotEnoughFundsError or NotAllowedError before a transaction is spent on it.
         """
         parcel = await self._storage.upload(body, self._signer, {})
-        await self._expect_registrable(parcel)
+        due = await self._registration_fee(parcel)
         asked = payload.register(parcel, wrap(parcel), extra=extra)
-        receipt = await self._send("register", asked)
+        receipt = await self._submit(
+            "register", asked, once=f"register:{parcel}", cost=due, by="upload"
+        )
         return Registered(parcel, receipt.hash, receipt.height)
 
     async def stored(self, parcel_id: str) -> bytes | None:
@@ -90,38 +125,56 @@ class Seller:
             for request in Reply("/parcel", found).at("requests").items()
         ]
 
-    async def grant(self, parcel_id: str, buyer: str, custody: bytes) -> str:
-        """Give the parcel to a buyer who requested it; the transaction's hash.
+    async def granted(self, parcel_id: str, buyer: str) -> bool:
+        """Whether the buyer may download the parcel as of now."""
+        return await self._rpc.usage(buyer, parcel_id) is not None
 
-        custody: the data key wrapped for the buyer.
+    async def balance(self) -> int:
+        """Mote of our account, as the node says."""
+        return await self._rpc.balance(address_of(self._signer.public))
+
+    async def grant(
+        self, parcel_id: str, buyer: str, custody: bytes, *, payment: int, by: str
+    ) -> Placed:
+        """Give the parcel to a buyer who requested it.
+
+        custody: the data key wrapped for the buyer; payment: mote that the buyer has pledged,
+        of which the storage takes its hosting fee
         """
-        return (await self._send("grant", payload.grant(parcel_id, buyer, custody))).hash
+        due = (await self._open_storage(parcel_id)).at("hosting_fee").mote()
+        asked = payload.grant(parcel_id, buyer, custody)
+        once = f"grant:{parcel_id}:{buyer}"
+        return await self._submit("grant", asked, once=once, cost=due, gain=payment, by=by)
 
-    async def revoke(self, parcel_id: str, buyer: str) -> str:
-        """Take a grant back, for what is not downloaded yet; the transaction's hash."""
-        return (await self._send("revoke", payload.revoke(parcel_id, buyer))).hash
+    async def revoke(self, parcel_id: str, buyer: str) -> Placed:
+        """Take a grant back, for what is not downloaded yet."""
+        asked = payload.revoke(parcel_id, buyer)
+        return await self._submit("revoke", asked, once=f"revoke:{parcel_id}:{buyer}")
 
-    async def discard(self, parcel_id: str) -> str:
+    async def discard(self, parcel_id: str) -> Placed:
         """Take the parcel off sale; the chain keeps its record."""
-        return (await self._send("discard", payload.discard(parcel_id))).hash
+        asked = payload.discard(parcel_id)
+        return await self._submit("discard", asked, once=f"discard:{parcel_id}")
 
-    async def _send(self, kind: str, asked: Mapping[str, object]) -> Receipt:
-        return await self._rpc.submit(kind, asked, self._signer, self._fee)
+    async def transfer(self, to: str, mote: int, *, once: str) -> Placed:
+        asked = payload.transfer(to, mote=mote)
+        return await self._submit("transfer", asked, once=once, cost=mote)
 
-    async def _expect_registrable(self, parcel: str) -> None:
+    async def _open_storage(self, parcel: str) -> Reply:
         number = payload.storage_of(parcel)
         storage = await self._rpc.storage(number)
         if storage is None or storage.get("active") is not True:
             raise refusal(ResultCode.NO_STORAGE, "", f"storage {number}")
-        due = self._fee
+        return Reply("/storage", storage)
+
+    async def _registration_fee(self, parcel: str) -> int:
+        """Due the first time only."""
+        storage = await self._open_storage(parcel)
         standing = await self._rpc.parcel(parcel)
-        if standing is not None:
-            _expect_ours(standing, parcel, address_of(self._signer.public))
-        else:  # the registration fee is due the first time only
-            due += Reply("/storage", storage).at("registration_fee").mote()
-        balance = await self._rpc.balance(address_of(self._signer.public))
-        if balance < due:
-            raise refusal(ResultCode.NOT_ENOUGH_BALANCE, "", f"{balance} mote where {due} are due")
+        if standing is None:
+            return storage.at("registration_fee").mote()
+        _expect_ours(standing, parcel, address_of(self._signer.public))
+        return 0
 
 
 class Buyer:

@@ -19,7 +19,7 @@ from agent.amo.jsonrpc import Reply
 from agent.amo.kinds import OLDEST, expect_known, expect_sender, since
 from agent.amo.p256 import address_of
 from agent.amo.tls import Trust
-from agent.amo.transaction import SignedTx, Signer, build, tx_hash
+from agent.amo.transaction import Sendable, SignedTx, Signer, build, tx_hash
 from agent.amo.web import SYSTEM_TRUST, Limits
 from agent.clock import SECOND, Clock
 from agent.errors import PushbackError, RefusedError, RemoteError
@@ -105,7 +105,7 @@ class RpcClient(ChainReader):
         bound = await self._binding_height()
         return build(kind, payload, signer=signer, fee=fee, last_height=bound)
 
-    async def settle(self, signed: SignedTx) -> Receipt:
+    async def settle(self, signed: Sendable) -> Receipt:
         """Send these bytes and wait for their block. Doing it twice executes them once."""
         await self.broadcast_sync(signed.raw)
         return await self._follow(signed.hash)

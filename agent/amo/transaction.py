@@ -45,10 +45,24 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignedTx:
-    """raw: the bytes to send. hash: SHA-256 over them, 64 upper-case hex digits."""
+    """raw: the bytes to send. hash: SHA-256 over them, 64 upper-case hex digits.
+
+    last_height: what it is bound to
+    """
 
     raw: bytes
     hash: str
+    last_height: int
+
+
+class Sendable(Protocol):
+    """What can be sent, and sent again: signed now, or written down before."""
+
+    @property
+    def raw(self) -> bytes: ...
+
+    @property
+    def hash(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +146,7 @@ def build(
     )
     if len(raw) > MAX_SENT_BYTES:
         raise UsageError(f"transaction of {len(raw)} bytes; a node takes {MAX_SENT_BYTES}")
-    return SignedTx(raw, tx_hash(raw))
+    return SignedTx(raw, tx_hash(raw), last_height)
 
 
 def parse(raw: bytes) -> Tx:

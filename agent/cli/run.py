@@ -17,15 +17,17 @@ from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import (
     configured,
+    desk,
     device_key,
     narrowing,
+    outgoing,
     radio,
     retainer,
     steady,
     tls_trust,
     uploader,
 )
-from agent.config import Config, UploadConfig, load_config
+from agent.config import Config, UploadConfig, WalletConfig, load_config
 from agent.errors import ConfigError, UsageError
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import EVENTS, READMODEL
@@ -36,6 +38,8 @@ from agent.trusting import believing
 
 _log = structlog.get_logger()
 
+DESK_S = 60.0
+"""Between two looks for requests and at what is under way: our choice."""
 RETAIN_S = 60.0
 """Between two looks whether retention is due; what may go is then looked for once an hour."""
 
@@ -76,21 +80,27 @@ async def _serve(path: Path, config: Config, parts: Archive) -> None:
         service.every(narrow.EVERY_S, narrowing(parts).once)
         service.every(FOLLOW_S, Follower(parts.log, parts.state / READMODEL).once)
         if config.upload is not None:
-            await _upload(config.upload, parts, service, stack)
+            await _upload(config.upload, config.wallet, parts, service, stack)
         steady()
         await service.run(stop)
 
 
 async def _upload(
-    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
+    config: UploadConfig,
+    wallet: WalletConfig,
+    parts: Archive,
+    service: Service,
+    stack: AsyncExitStack,
 ) -> None:
-    """Parcels of the configured levels, now and then, for as long as the service runs."""
+    """Parcels of the configured levels and the owner's desk, while the service runs."""
     whom = tls_trust(config)
-    await believing(config, parts, service, stack, whom)
+    belief = await believing(config, parts, service, stack, whom)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
-    seller = Seller(rpc, storage, parts.keys.account)
+    out = outgoing(parts, rpc, wallet, prove=belief.prove)
+    seller = Seller(rpc, storage, parts.keys.account, out.submit)
+    service.every(DESK_S, desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote).once)
     outward = uploader(parts, seller)
     levels = [Level(level) for level in config.levels]
     service.every(config.every_s, lambda: outward.once(levels))

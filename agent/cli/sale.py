@@ -14,7 +14,8 @@ from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive
 from agent.clock import SystemClock
-from agent.compose import trade, uploader
+from agent.compose import desk, outgoing, uploader
+from agent.desk import Desk
 from agent.errors import MalformedInputError, RemoteError, SealError
 from agent.events import ParcelRegistered, SignalsSampled, decode
 from agent.parcel.chunk import Parcel, open_parcel
@@ -57,22 +58,22 @@ async def sell(parts: Archive, buyer: FileKey) -> Sale:
         stack.push_async_callback(net.stop)
         rpc = await stack.enter_async_context(RpcClient([net.rpc_url], clock=clock))
         storage = await stack.enter_async_context(StorageClient(net.storage_url))
-        seller = Seller(rpc, storage, account)
+        out = outgoing(parts, rpc)
+        seller = Seller(rpc, storage, account, out.submit)
+        owner = desk(parts, rpc, seller, out)
         registered = await uploader(parts, seller).once(LEVELS)
         wanted = [r for r in registered if r.parcel_level in FOR_SALE]
-        found = [await _buy(parts, seller, Buyer(rpc, storage, buyer), r, buyer) for r in wanted]
+        found = [await _buy(parts, owner, Buyer(rpc, storage, buyer), r, buyer) for r in wanted]
     opened = [records for records in found if records is not None]
     return Sale(registered, len(wanted), len(opened), sum(opened))
 
 
 async def _buy(
-    parts: Archive, seller: Seller, shop: Buyer, parcel: ParcelRegistered, buyer: FileKey
+    parts: Archive, owner: Desk, shop: Buyer, parcel: ParcelRegistered, buyer: FileKey
 ) -> int | None:
     """One purchase; how many records the buyer found to be those of the log, None if not so."""
     await shop.request(parcel.parcel_id, PRICE)
-    desk = trade(parts, seller)
-    for request in await desk.requests(parcel):
-        await desk.grant(parcel, request, by="owner")
+    await owner.grant(parcel.parcel_id, address(buyer.public))
     body, custody = await shop.fetch(parcel.parcel_id)
     level = Level(parcel.parcel_level)
     try:

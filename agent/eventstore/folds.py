@@ -17,12 +17,16 @@ from agent.events import (
     ConsentRevoked,
     DtcCleared,
     DtcSet,
+    FundsShort,
     InputClosed,
     InputCounted,
     InputLost,
     InputOpened,
     ParcelRegistered,
     PollsUsed,
+    TxEnded,
+    TxRepeated,
+    TxSigned,
 )
 from agent.eventstore.log import Recorded
 
@@ -103,6 +107,30 @@ def _polls(event: PollsUsed, at: Recorded) -> Statement:
     return "INSERT OR REPLACE INTO polls VALUES (?, ?, ?, ?, ?)", row
 
 
+def _signed(event: TxSigned, at: Recorded) -> Statement:
+    row = (event.hash, event.tx_kind, event.once, event.last_height, event.cost_mote, event.by)
+    return "INSERT OR IGNORE INTO outgoing VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)", (
+        *row,
+        at.t_ns,
+        at.seq,
+    )
+
+
+def _ended(event: TxEnded, _at: Recorded) -> Statement:
+    row = (event.height, event.code, event.proof, event.hash)
+    return "UPDATE outgoing SET height = ?, code = ?, proof = ? WHERE hash = ?", row
+
+
+def _repeated(event: TxRepeated, at: Recorded) -> Statement:
+    row = (event.hash, event.of_hash, event.height, at.t_ns, at.seq)
+    return "INSERT OR IGNORE INTO repeated VALUES (?, ?, ?, ?, ?)", row
+
+
+def _short(event: FundsShort, at: Recorded) -> Statement:
+    row = (event.once, event.needed_mote, event.balance_mote, event.by, at.t_ns, at.seq)
+    return "INSERT OR REPLACE INTO short VALUES (?, ?, ?, ?, ?, ?)", row
+
+
 def _stopped(event: AgentStopped, at: Recorded) -> Statement:
     return "UPDATE trip SET reason = ? WHERE boot = ?", (event.reason, at.boot)
 
@@ -117,10 +145,14 @@ FOLDS: Final[dict[str, Callable[[Any, Recorded], Statement]]] = {
     ConsentRevoked.kind: _revoked,
     DtcCleared.kind: _dtc_cleared,
     DtcSet.kind: _dtc_set,
+    FundsShort.kind: _short,
     InputClosed.kind: _closed,
     InputCounted.kind: _counted,
     InputLost.kind: _lost,
     InputOpened.kind: _opened,
     ParcelRegistered.kind: _parcel,
     PollsUsed.kind: _polls,
+    TxEnded.kind: _ended,
+    TxRepeated.kind: _repeated,
+    TxSigned.kind: _signed,
 }

@@ -9,7 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x414D4F52
 """PRAGMA application_id: "AMOR"."""
-VERSION: Final = 5
+VERSION: Final = 6
 """PRAGMA user_version; raised with every change of the tables or of what is folded into them."""
 STRETCH: Final = 128
 """Events in a row of the index by time."""
@@ -53,6 +53,18 @@ CREATE TABLE asking(origin TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NO
     WITHOUT ROWID;
 CREATE TABLE polls(signer TEXT PRIMARY KEY, serial INTEGER NOT NULL, digest TEXT NOT NULL,
     t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE outgoing(hash TEXT PRIMARY KEY, kind TEXT NOT NULL, once TEXT NOT NULL,
+    last_height INTEGER NOT NULL, cost_mote TEXT NOT NULL, by TEXT NOT NULL,
+    t_ns INTEGER NOT NULL, seq INTEGER NOT NULL, height INTEGER, code INTEGER, proof TEXT)
+    STRICT, WITHOUT ROWID;
+CREATE INDEX outgoing_pending ON outgoing(seq) WHERE height IS NULL;
+CREATE INDEX outgoing_by_time ON outgoing(t_ns);
+CREATE INDEX outgoing_once ON outgoing(once);
+CREATE INDEX outgoing_by_height ON outgoing(last_height);
+CREATE TABLE repeated(hash TEXT PRIMARY KEY, of_hash TEXT NOT NULL, height INTEGER NOT NULL,
+    t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE short(once TEXT PRIMARY KEY, needed_mote TEXT NOT NULL, balance_mote TEXT NOT NULL,
+    by TEXT NOT NULL, t_ns INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE VIEW dtc_open AS SELECT code, ecu, memory, t_ns, seq FROM dtc AS d WHERE change = 'set'
     AND seq = (SELECT max(seq) FROM dtc WHERE code = d.code AND ecu = d.ecu AND memory = d.memory);
@@ -85,5 +97,9 @@ source:      whether each input is 'open' or 'closed' now, and why it was closed
 bus:         what the controller of each bus last said of itself
 asking:      whether the car is asked on each bus, and why
 polls:       of each signer, the file of polls that was used last
+outgoing:    transactions of ours, and how they ended: height NULL while that is open, 0 where one
+             is in no block and never will be
+repeated:    what was sent in our name by others
+short:       what coins were lacking for, the last time
 parcel:      seq: of its receipt; upload: through which event each level is uploaded
 """

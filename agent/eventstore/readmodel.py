@@ -28,7 +28,10 @@ _BATCH: Final = 2_000
 
 
 class ReadModel:
-    """Follows one log. For one thread at a time, and one process. name: for messages."""
+    """Follows one log. For one thread, and one process, which may open it once more elsewhere.
+
+    name: for messages
+    """
 
     def __init__(self, name: str, connection: sqlite3.Connection) -> None:
         self._name = name
@@ -125,6 +128,9 @@ class ReadModel:
         while projection.seq < last:
             batch = list(islice(events, _BATCH))
             self._connection.execute("BEGIN IMMEDIATE")
+            if self._cursor()[0] != projection.seq:  # another thread has followed meanwhile
+                self._connection.rollback()
+                return
             if batch:
                 projection.fold(batch)
             else:

