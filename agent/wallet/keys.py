@@ -8,6 +8,7 @@ private key, so that a key may move into a token or a TPM without a change elsew
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from agent.errors import ConfigError, SealError
@@ -92,28 +93,46 @@ def key_at(uri: str, use: str, passphrase: bytes | None = None) -> Signer:
 
 
 def create_keys(
-    directory: Path, passphrase: bytes | None = None, *, device: Signer | None = None
+    directory: Path,
+    passphrase: bytes | None = None,
+    *,
+    device: Signer | None = None,
+    known: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Keys:
     """New keys in a new directory of mode 0700; all of them on disk, or none.
 
     device: the device key where it lies elsewhere; then no file is made for it
+    known: scalars by use, from a recovery phrase or an older wallet; the others are random
     The directory may exist if it is empty. Raises SealError when it is not, and when the disk
     refuses.
+    """
+    made = {use: known[use] if use in known else curve.new_scalar() for use in USES}
+    if device is not None:
+        del made["device"]
+    fill(
+        directory,
+        {f"{use}.key": keyfile.encode(use, key, passphrase) for use, key in made.items()},
+    )
+    return load_keys(directory, passphrase, device=device)
+
+
+def fill(directory: Path, files: Mapping[str, bytes]) -> None:
+    """A new directory of mode 0700 with files of mode 0600; all of it on disk, or nothing.
+
+    Raises SealError as create_keys.
     """
     unfinished = directory.with_name(f".{directory.name}-unfinished")
     try:
         if directory.exists() and any(directory.iterdir()):
             raise SealError(f"{directory} is not empty; keys are never replaced")
         _make_empty(unfinished)
-        for use in USES if device is None else ("account", "owner"):
-            data = keyfile.encode(use, curve.new_scalar(), passphrase)
-            keyfile.write(unfinished / f"{use}.key", data)
+        for name, data in files.items():
+            keyfile.write(unfinished / name, data)
         sync_directory(unfinished)
         unfinished.rename(directory)  # replaces an empty directory, refuses any other
         sync_directory(directory.parent)
     except OSError as error:
         raise SealError(f"{directory}: keys not created: {error.strerror}") from error
-    return load_keys(directory, passphrase, device=device)
 
 
 def load_keys(
