@@ -21,6 +21,7 @@ GALLERY = {
     "service",
     "survey",
     "erase",
+    "restore",
     "hold",
     "owner",
     "latency",

@@ -116,9 +116,14 @@ def create_keys(
     return load_keys(directory, passphrase, device=device)
 
 
-def fill(directory: Path, files: Mapping[str, bytes]) -> None:
+def fill(
+    directory: Path,
+    files: Mapping[str, bytes],
+    finish: Callable[[Path], None] = lambda _unfinished: None,
+) -> None:
     """A new directory of mode 0700 with files of mode 0600; all of it on disk, or nothing.
 
+    finish: what is still to be done in the directory before it gets its name
     Raises SealError as create_keys.
     """
     unfinished = directory.with_name(f".{directory.name}-unfinished")
@@ -128,6 +133,7 @@ def fill(directory: Path, files: Mapping[str, bytes]) -> None:
         _make_empty(unfinished)
         for name, data in files.items():
             keyfile.write(unfinished / name, data)
+        finish(unfinished)
         sync_directory(unfinished)
         unfinished.rename(directory)  # replaces an empty directory, refuses any other
         sync_directory(directory.parent)

@@ -21,18 +21,16 @@ GOLDEN = {
     },
 }
 """Also in docs/formats/recovery.md."""
+SEED = "000102030405060708090a0b0c0d0e0f"
+RETRIED = "a7305bc8df8d0951f0cb224c0e95d7707cbdf2c6ce7e8d481fec69c7ff5e9446"
+"""Its first digest is over the order of the curve, so the digest of that is taken."""
 SLIP_0010 = [
-    # seed, path of hardened steps, private key: the vectors of SLIP-0010 for nist256p1
-    ("000102030405060708090a0b0c0d0e0f", (), "612091aaa12e22dd2abef664f8a01a82"
-     "cae99ad7441b7ef8110424915c268bc2"),
-    ("000102030405060708090a0b0c0d0e0f", (0,), "6939694369114c67917a182c59ddb8ca"
-     "fc3004e63ca5d3b84403ba8613debc0c"),
-    ("000102030405060708090a0b0c0d0e0f", (28578,), "06f0db126f023755d0b8d86d4591718a"
-     "5210dd8d024e3e14b6159d63f53aa669"),
-    # the first digest is over the order, so it is taken again
-    ("a7305bc8df8d0951f0cb224c0e95d7707cbdf2c6ce7e8d481fec69c7ff5e9446", (),
-     "3b8c18469a4634517d6d0b65448f8e6c62091b45540a1743c5846be55d47d88f"),
-]  # fmt: skip
+    (SEED, (), "612091aaa12e22dd2abef664f8a01a82cae99ad7441b7ef8110424915c268bc2"),
+    (SEED, (0,), "6939694369114c67917a182c59ddb8cafc3004e63ca5d3b84403ba8613debc0c"),
+    (SEED, (28578,), "06f0db126f023755d0b8d86d4591718a5210dd8d024e3e14b6159d63f53aa669"),
+    (RETRIED, (), "3b8c18469a4634517d6d0b65448f8e6c62091b45540a1743c5846be55d47d88f"),
+]
+"""Seed, path of hardened steps, private key: vectors of SLIP-0010 for nist256p1."""
 
 
 @pytest.mark.parametrize(("seed", "path", "private"), SLIP_0010)
