@@ -236,6 +236,7 @@ def test_on_a_terminal_the_words_are_shown_once_and_the_passphrase_never(tmp_pat
             while True:
                 shown += os.read(ours, 1024)
     os.close(ours)
+    assert child.returncode == 0
     assert b"by hand" not in shown
     lines = [line.split() for line in shown.decode().splitlines()]
     phrase = next(" ".join(line) for line in lines if len(line) == 24)
