@@ -21,7 +21,7 @@ from agent.eventstore.state import EVENTS
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
 from agent.sealing import sealed
-from agent.wallet.keys import Keys, Signer, create_keys, load_keys, load_owner
+from agent.wallet.keys import Keys, Signer, create_keys, has_keys, load_keys, load_owner
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys, SegmentStore
 
@@ -138,7 +138,7 @@ def archive(
 
 def _keys(directory: Path, passphrase: bytes | None, device: Signer | None, *, begun: bool) -> Keys:
     """Those of the directory; new ones for a new log alone, or its sealed events were lost."""
-    if not begun and not (directory / "owner.key").exists():
+    if not begun and not has_keys(directory):
         return create_keys(directory, passphrase, device=device)
     keys = load_keys(directory, passphrase, device=device)
     if begun and not (directory / SEGMENTS).exists():

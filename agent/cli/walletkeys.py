@@ -1,9 +1,12 @@
 """`amo-agent wallet`: the keys are made, shown, backed up, brought back and moved."""
 
+import hashlib
 import json
 import sys
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -12,13 +15,13 @@ from agent.cli import passphrase as words
 from agent.cli.passphrase import PASSPHRASE
 from agent.cli.rest import DEVICE, device_at
 from agent.cli.show import STATE, bar, figures, watched
-from agent.errors import UsageError
+from agent.errors import ConfigError, UsageError
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import EVENTS
 from agent.restore import catch_up
 from agent.wallet import backup, keyfile, keyring, phrase
 from agent.wallet.address import address
-from agent.wallet.keys import USES, Signer, create_keys, fill
+from agent.wallet.keys import USES, create_keys, fill, in_token
 from agent.wallet.segments import SegmentStore
 
 STATE_OPTION = click.option("--state", type=click.Path(path_type=Path), default=STATE)
@@ -40,6 +43,9 @@ BACKUP_PASSPHRASE = click.option(
 @EXTRA
 @PASSPHRASE
 @UNPROTECTED
+@click.option("--account", metavar="URI", help="The account key, in a token.")
+@click.option("--owner", metavar="URI", help="The owner's key, in a token (key create --opens).")
+@click.option("--dev", is_flag=True, help="Take dev:SEED too: who knows the seed has the key.")
 @DEVICE
 def create(
     state: Path,
@@ -47,28 +53,29 @@ def create(
     phrase_out: Path | None,
     extra: Path | None,
     unprotected: bool,
+    dev: bool,
     device: str | None,
+    **uris: str | None,
 ) -> None:
     """Make the keys and tell, once, the 24 words that bring account and owner key back.
 
+    A key in a token is in no words and in no backup: it is lost with the token.
+
     Example: amo-agent wallet create --state /var/lib/amo-agent --phrase-out /media/usb/words
     """
-    if phrase_out is None and not sys.stdout.isatty():
+    tokens = {use: uri for use, uri in uris.items() if uri is not None}
+    told = None if len(tokens) == len(uris) else phrase.new_phrase()
+    if told is not None and phrase_out is None and not sys.stdout.isatty():
         raise UsageError("the words are shown on a terminal alone; --phrase-out FILE writes them")
-    told = phrase.new_phrase()
-    known = phrase.scalars(told, _extra(extra))
+    known = {} if told is None else phrase.scalars(told, _extra(extra))
+    for use in [use for use, uri in tokens.items() if uri.startswith("dev:")]:
+        known[use] = _of_seed(tokens.pop(use), asked_for=dev)
     guard = _guard(unprotected=unprotected)
-    if phrase_out is not None:
-        backup.write_new(phrase_out, f"{told}\n".encode())
-    try:
-        _create(state, guard, device_at(device), known)
-    except BaseException:
-        if phrase_out is not None:
-            phrase_out.unlink(missing_ok=True)  # words of keys that are nowhere
-        raise
-    if phrase_out is None:
-        click.echo(f"Write these words down; they are not shown again:\n\n  {told}\n")
-    _print(state, device_at(device), as_json=False)
+    with _told(told, phrase_out):
+        _create(state, guard, device, known, tokens)
+    if lost := sorted(use for use, uri in uris.items() if uri is not None):
+        click.echo(f"no words bring back: {', '.join(lost)}", err=True)
+    _print(state, device, as_json=False)
 
 
 @click.command()
@@ -80,7 +87,7 @@ def show(state: Path, *, device: str | None, as_json: bool) -> None:
 
     Example: amo-agent wallet show --json
     """
-    _print(state, device_at(device), as_json=as_json)
+    _print(state, device, as_json=as_json)
 
 
 @click.command(name="backup")
@@ -127,13 +134,13 @@ def restore(
         raise UsageError("one of FILE and --phrase is needed")
     if file is None:
         known = phrase.scalars(_words(), _extra(extra))
-        _create(state, _guard(unprotected=unprotected), device_at(device), known)
+        _create(state, _guard(unprotected=unprotected), device, known)
     else:
         data = keyfile.read_private(file, backup.MAX_BYTES)
         files = backup.unpack(data, words.given(backup_passphrase, "Passphrase of the backup"))
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         fill(state / "keys", files, lambda unfinished: _catch_up(state, unfinished))
-    _print(state, device_at(device), as_json=False)
+    _print(state, device, as_json=False)
 
 
 @click.command(name="import")
@@ -164,9 +171,9 @@ def import_key(
     if entry.encrypted:
         opens = words.given(ring_passphrase, "Passphrase of the keyring")
     account = keyring.scalar(entry, opens)
-    _create(state, _guard(unprotected=unprotected), device_at(device), {"account": account})
+    _create(state, _guard(unprotected=unprotected), device, {"account": account})
     click.echo(f"{file}: {keyring.WEAK}", err=True)
-    _print(state, device_at(device), as_json=False)
+    _print(state, device, as_json=False)
 
 
 @click.command()
@@ -191,11 +198,43 @@ def export(file: Path, *, name: str, state: Path, ring_passphrase: Path | None) 
 COMMANDS = (create, show, backup_keys, restore, import_key, export)
 
 
+@contextmanager
+def _told(told: str | None, out: Path | None) -> Iterator[None]:
+    """The words: in their file before the keys are made, on the terminal after."""
+    if told is None:
+        yield
+    elif out is None:
+        yield
+        click.echo(f"Write these words down; they are not shown again:\n\n  {told}\n")
+    else:
+        backup.write_new(out, f"{told}\n".encode())
+        try:
+            yield
+        except BaseException:
+            out.unlink(missing_ok=True)  # words of keys that are nowhere
+            raise
+
+
 def _create(
-    state: Path, guard: bytes | None, device: Signer | None, known: dict[str, bytes]
+    state: Path,
+    guard: bytes | None,
+    device: str | None,
+    known: dict[str, bytes],
+    tokens: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
+    there = device_at(device)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    create_keys(state / "keys", guard, device=device, known=known)
+    try:
+        create_keys(state / "keys", guard, device=there, known=known, tokens=tokens)
+    except ConfigError as error:  # here the URI is not from a configuration
+        raise UsageError(str(error)) from error
+
+
+def _of_seed(uri: str, *, asked_for: bool) -> bytes:
+    """AMO protocol, section 1.1."""
+    if not asked_for:
+        raise UsageError("dev: keys are no secret; --dev asks for them")
+    return hashlib.sha256(uri.removeprefix("dev:").encode()).digest()
 
 
 def _guard(*, unprotected: bool) -> bytes | None:
@@ -234,22 +273,25 @@ def _catch_up(state: Path, unfinished: Path) -> None:
         click.echo(f"{later} segments are later than the backup and cannot be opened", err=True)
 
 
-def _print(state: Path, device: Signer | None, *, as_json: bool) -> None:
-    found: dict[str, dict[str, Any]] = {}
-    for use in USES:
-        if use == "device" and device is not None:
-            found[use] = {"public": device.public.hex(), "custody": device.custody}
-            continue
-        path = state / "keys" / f"{use}.key"
-        data = keyfile.read_private(path)
-        found[use] = {
-            "public": keyfile.public_of(data, use).hex(),
-            "custody": "file",
-            "path": str(path),
-            "protected": keyfile.is_protected(data, use),
-        }
+def _print(state: Path, device: str | None, *, as_json: bool) -> None:
+    found = {use: _about(state / "keys", use, device) for use in USES}
     told: dict[str, Any] = {"address": address(bytes.fromhex(found["account"]["public"])), **found}
     click.echo(json.dumps(told) if as_json else figures(_for_people(told)))
+
+
+def _about(keys: Path, use: str, device: str | None) -> dict[str, Any]:
+    """Where a key lies. Of a file only what is in clear is read, of a token the public half."""
+    token = device_at(device) if use == "device" else in_token(keys, use)
+    if token is not None:
+        return {"public": token.public.hex(), "custody": token.custody}
+    path = keys / f"{use}.key"
+    data = keyfile.read_private(path)
+    return {
+        "public": keyfile.public_of(data, use).hex(),
+        "custody": "file",
+        "path": str(path),
+        "protected": keyfile.is_protected(data, use),
+    }
 
 
 def _for_people(told: dict[str, Any]) -> dict[str, object]:

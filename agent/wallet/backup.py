@@ -17,7 +17,7 @@ from agent.errors import SealError
 from agent.files import replace
 from agent.wallet import cbor, keyfile
 from agent.wallet.keyfile import Protection
-from agent.wallet.keys import USES
+from agent.wallet.keys import URI, USES, has_keys
 from agent.wallet.sealkey import ROOT
 from agent.wallet.segments import SegmentStore
 
@@ -26,7 +26,10 @@ MAX_BYTES: Final = 256 << 20
 """Segment keys take 17 MB a year of driving day and night."""
 
 _LABEL: Final = b"amo-agent backup v1"
-_NAMES: Final = frozenset({*(f"{use}.key" for use in USES), ROOT, SEGMENTS})
+_OWNER: Final = frozenset({"owner.key", f"owner{URI}"})
+_NAMES: Final = frozenset(
+    {*(f"{use}{suffix}" for use in USES for suffix in (".key", URI)), ROOT, SEGMENTS}
+)
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,12 +42,14 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def pack(directory: Path, passphrase: bytes) -> bytes:
     """The keys of a directory, also while they are in use. Raises SealError."""
+    if not has_keys(directory):
+        raise SealError(f"{directory}: there are no keys")
     keyfile.check_private(directory, directory.lstat())
-    owner = directory / "owner.key"
-    found = {owner.name: keyfile.read_private(owner)}
-    for name in _NAMES - {owner.name, SEGMENTS}:
-        if (directory / name).exists():
-            found[name] = keyfile.read_private(directory / name, MAX_BYTES)
+    found = {
+        name: keyfile.read_private(directory / name, MAX_BYTES)
+        for name in _NAMES - {SEGMENTS}
+        if (directory / name).exists()
+    }
     if (directory / SEGMENTS).exists():
         with closing(SegmentStore(directory / SEGMENTS)) as store:
             found[SEGMENTS] = store.image()
@@ -69,7 +74,7 @@ def unpack(data: bytes, passphrase: bytes) -> dict[str, bytes]:
         files = cbor.load(plain, dict[str, bytes])
     except (CryptoError, ValueError):
         raise SealError("the backup does not open with this passphrase, or was changed") from None
-    if not {"owner.key"} <= files.keys() <= _NAMES:
+    if not files.keys() & _OWNER or not files.keys() <= _NAMES:
         raise SealError(f"the backup has other files than {sorted(_NAMES)}")
     return files
 

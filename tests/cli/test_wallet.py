@@ -14,6 +14,7 @@ from agent.archive import archive
 from agent.clock import ManualClock
 from agent.events import VinRead
 from agent.wallet import keyfile, keyring
+from agent.wallet.curve import verify
 from agent.wallet.keys import USES, load_keys
 from agent.wallet.phrase import scalars
 from tests.cli.conftest import Cli
@@ -219,6 +220,60 @@ def test_a_device_key_in_a_token_is_shown_as_such(
     assert not (state / "keys" / "device.key").exists()
     told = json.loads(cli("wallet", "show", "--state", state, "--device", uri, "--json").out)
     assert told["device"]["custody"] == "pkcs11"
+
+
+def test_account_and_owner_in_tokens_sign_and_open_and_no_file_has_them(
+    cli: Cli, tmp_path: Path, secret: Path, softhsm: SoftHsm
+) -> None:
+    account, owner = softhsm.uri("account-of-car"), softhsm.uri("owner-of-car")
+    assert cli("key", "create", account).code == 0
+    assert cli("key", "create", owner, "--opens").code == 0
+    state = tmp_path / "state"
+    where = ("--state", state, "--passphrase-file", secret)
+    created = cli("wallet", "create", *where, "--account", account, "--owner", owner)
+    assert created.code == 0
+    assert "no words bring back: account, owner" in created.err
+    files = sorted(path.name for path in (state / "keys").iterdir())
+    assert files == ["account.uri", "device.key", "owner.uri"]
+    keys = load_keys(state / "keys", b"open sesame")
+    assert verify(keys.account.public, b"tx", keys.account.sign(b"tx"))
+    with archive(state, ManualClock(START_NS), wait=True, passphrase=b"open sesame") as parts:
+        parts.journal.write(VinRead(VIN, "obd"))
+    assert VIN in cli("log", "show", state, "--open", "--kind", "vin-read").out
+    told = json.loads(cli("wallet", "show", "--state", state, "--json").out)
+    assert (told["account"]["custody"], told["owner"]["custody"]) == ("pkcs11", "pkcs11")
+    shown = json.loads(cli("status", "--state", state, "--json").out)
+    assert shown["keys"] == {
+        "account": "pkcs11",
+        "device": "file, with a passphrase",
+        "owner": "pkcs11",
+    }
+    kept = tmp_path / "kept"
+    guard = ("--backup-passphrase-file", secret)
+    assert cli("wallet", "backup", kept, "--state", state, *guard).code == 0
+    (state / "keys").rename(tmp_path / "lost")
+    assert cli("wallet", "restore", kept, "--state", state, *guard).code == 0
+    assert VIN in cli("log", "show", state, "--open", "--kind", "vin-read").out
+
+
+def test_a_token_that_cannot_be_used_leaves_nothing(
+    cli: Cli, tmp_path: Path, softhsm: SoftHsm
+) -> None:
+    uri, out = softhsm.uri("nobody-made-it"), tmp_path / "words"
+    where = ("--state", tmp_path / "state", "--unprotected", "--phrase-out", out)
+    assert cli("wallet", "create", *where, "--owner", uri).code == 2
+    assert not out.exists()
+    assert not (tmp_path / "state" / "keys").exists()
+
+
+def test_a_key_of_a_seed_is_made_when_asked_for_alone(cli: Cli, tmp_path: Path) -> None:
+    where = ("--state", tmp_path / "state", "--unprotected", "--phrase-out", tmp_path / "words")
+    refused = cli("wallet", "create", *where, "--account", "dev:alice")
+    assert refused.code == 2
+    assert "--dev asks for them" in refused.complaint
+    assert cli("wallet", "create", *where, "--account", "dev:alice", "--dev").code == 0
+    told = json.loads(cli("wallet", "show", "--state", tmp_path / "state", "--json").out)
+    assert told["address"] == "124EEA2A601ED2C4B6CDD98D657A73F06B685D52"
 
 
 def test_on_a_terminal_the_words_are_shown_once_and_the_passphrase_never(tmp_path: Path) -> None:
