@@ -30,7 +30,7 @@ from agent.eventstore.state import EVENTS
 from agent.eventstore.writer import LogWriter
 from agent.record import Journal
 from agent.sealing import sealed
-from agent.wallet.keys import Keys, Signer, create_keys, load_keys, load_owner
+from agent.wallet.keys import Keys, Signer, create_keys, has_keys, load_keys, load_owner
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys, SegmentStore
 
@@ -118,18 +118,24 @@ def last_polls(model: ReadModel, signer: str) -> tuple[int, bytes] | None:
 
 @contextmanager
 def archive(
-    state: Path, clock: Clock, *, wait: bool, device: Signer | None = None
+    state: Path,
+    clock: Clock,
+    *,
+    wait: bool,
+    device: Signer | None = None,
+    passphrase: bytes | None = None,
 ) -> Iterator[Archive]:
     """Open the state directory, or make it, and close it with everything written.
 
     wait: whether a full queue makes the caller wait (a recording) or is counted as a loss (a car)
     device: the device key where it is not in the state directory
+    passphrase: of the key files, of new ones too
     Raises UsageError for a directory that is not ours to use, StoreError, SealError.
     """
     with ExitStack() as stack:
         log, broken = open_log(state)
         stack.enter_context(log)
-        keys = _keys(state / "keys", device, begun=log.head().seq > 0)
+        keys = _keys(state / "keys", passphrase, device, begun=log.head().seq > 0)
         stack.callback(Salvager(state).close)
         segments = stack.enter_context(
             SegmentKeys(state / "keys" / SEGMENTS, keys.owner.public, clock)
@@ -155,11 +161,11 @@ def archive(
         journal.write(AgentStopped("finished"))
 
 
-def _keys(directory: Path, device: Signer | None, *, begun: bool) -> Keys:
+def _keys(directory: Path, passphrase: bytes | None, device: Signer | None, *, begun: bool) -> Keys:
     """Those of the directory; new ones for a new log alone, or its sealed events were lost."""
-    if not begun and not (directory / "owner.key").exists():
-        return create_keys(directory, device=device)
-    keys = load_keys(directory, device=device)
+    if not begun and not has_keys(directory):
+        return create_keys(directory, passphrase, device=device)
+    keys = load_keys(directory, passphrase, device=device)
     if begun and not (directory / SEGMENTS).exists():
         raise SealError(f"{directory / SEGMENTS} is missing: what was sealed cannot be opened")
     return keys
@@ -170,11 +176,11 @@ def _boot_id() -> str:
 
 
 @contextmanager
-def owners_view(state: Path, log_id: bytes) -> Iterator[Unsealer]:
+def owners_view(state: Path, log_id: bytes, passphrase: bytes | None = None) -> Iterator[Unsealer]:
     """What opens the sealed events of a log at rest or in use, by the keys beside it.
 
     Raises SealError where they are missing.
     """
-    owner = load_owner(state / "keys")
+    owner = load_owner(state / "keys", passphrase)
     with closing(SegmentStore(state / "keys" / SEGMENTS)) as segments:
         yield Unsealer(owner, segments, log_id)

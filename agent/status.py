@@ -23,7 +23,7 @@ from agent.eventstore.state import EVENTS, FLOOR, READMODEL, holder
 from agent.files import used_percent
 from agent.missed import Missed, missed
 from agent.wallet import keyfile
-from agent.wallet.keys import USES
+from agent.wallet.keys import USES, token_of
 from agent.wallet.sealkey import SealKey
 
 LOST_PERCENT: Final = 1.0
@@ -203,6 +203,9 @@ def _keys(state: Path, seal: Seal | None) -> dict[str, str]:
     for use in USES:
         path = state / "keys" / f"{use}.key"
         try:
+            if (uri := token_of(state / "keys", use)) is not None:
+                found[use] = uri.partition(":")[0]
+                continue
             protected = keyfile.is_protected(keyfile.read_private(path), use)
             found[use] = "file, with a passphrase" if protected else "file"
         except SealError as error:

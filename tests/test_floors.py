@@ -28,6 +28,7 @@ GALLERY = {
     "service",
     "survey",
     "erase",
+    "restore",
     "hold",
     "rules",
     "owner",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.rest import DEVICE, at_rest
 from agent.cli.show import STATE, TIME, bar, iso, utc_ns
 from agent.errors import UsageError
@@ -35,6 +36,7 @@ ERASED, NOTHING, DECLINED = "erased", "nothing to erase", "nothing was erased"
 @click.option("--until", type=TIME, required=True, help="UTC.")
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @DEVICE
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(

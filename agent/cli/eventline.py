@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.archive import owners_view
+from agent.cli.passphrase import of_keys
 from agent.cli.show import one_line
 from agent.errors import UsageError
 from agent.eventstore.log import Recorded
@@ -22,7 +23,7 @@ def owners_eye(state: Path) -> Iterator[Unsealer]:
         raise UsageError(f"{state}: to open events, a state directory with its keys is needed")
     with LogReader.open(state / "events.db") as reader:
         log_id = reader.log_id
-    with owners_view(state, log_id) as opener:
+    with owners_view(state, log_id, of_keys(state / "keys")) as opener:
         yield opener
 
 

@@ -13,6 +13,7 @@ import click
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.eventline import owners_eye
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.pick import LIMIT, picked, wish_of, wishes
 from agent.cli.show import STATE, bar, log_file, watched
 from agent.errors import UsageError
@@ -78,6 +79,7 @@ class Tally:
 @wishes
 @LIMIT
 @click.option("--open", "unseal", is_flag=True, help="Open Lv1 and Lv2 with the owner's key.")
+@PASSPHRASE
 def export(
     state: Path, *, form: str, out: Path, limit: int | None, unseal: bool, **wished: Any
 ) -> None:

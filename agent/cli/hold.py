@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.rest import DEVICE, at_rest
 from agent.cli.show import STATE, TIME, bar, utc_ns
 from agent.eventstore.holds import REASONS, Hold
@@ -19,6 +20,7 @@ from agent.hold import Holder
 @click.option("--reason", type=click.Choice(REASONS), required=True, help="Is kept in clear.")
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @DEVICE
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def hold(
     state: Path,
@@ -43,6 +45,7 @@ def hold(
 @click.argument("number", type=click.IntRange(1))
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @DEVICE
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def release(number: int, state: Path, *, device: str | None, as_json: bool) -> None:
     """End the hold of that NUMBER; `log show --kind range-held` has them all.

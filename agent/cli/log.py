@@ -11,6 +11,7 @@ from agent.cli.erase import erase
 from agent.cli.eventline import owners_eye, text, values
 from agent.cli.export import export
 from agent.cli.hold import hold, release
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.pick import LIMIT, picked, wish_of, wishes
 from agent.cli.proof import check_proof, prove
 from agent.cli.show import STATE, log_file
@@ -37,6 +38,7 @@ for _more in (state_, verify, export, prove, check_proof, erase, hold, release):
 @wishes
 @LIMIT
 @click.option("--open", "unseal", is_flag=True, help="Open Lv1 and Lv2 with the owner's key.")
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def show(
     state: Path,

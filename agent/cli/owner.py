@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from agent.cli.eventline import owners_eye
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.rest import DEVICE, at_rest
 from agent.cli.show import STATE, bar, figures, watched
 from agent.errors import UsageError
@@ -56,6 +57,7 @@ def command() -> None:
 @click.option("--data-use", help=f"What the data may be used for: {TAKES['data_use']}.")
 @click.option("--from", "source", type=click.File("rb"), help="A JSON object of these; - is stdin.")
 @DEVICE
+@PASSPHRASE
 def set_owner(
     state: Path, *, source: BinaryIO | None, device: str | None, **given: str | None
 ) -> None:
@@ -85,6 +87,7 @@ def set_owner(
 @command.command()
 @STATE_OPTION
 @AS_JSON
+@PASSPHRASE
 def show(state: Path, *, as_json: bool) -> None:
     """Print what the log has of the owner; the owner's key opens it.
 

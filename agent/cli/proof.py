@@ -12,6 +12,7 @@ import msgspec
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.eventline import owners_eye, values
+from agent.cli.passphrase import PASSPHRASE
 from agent.cli.show import STATE, figures, log_file
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, SealError, UsageError
@@ -44,6 +45,7 @@ NOT_PINNED: Final = (
     help="A file, or - for standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --out: tell what was written in JSON.")
+@PASSPHRASE
 def prove(
     *,
     seq: str | None,

@@ -9,6 +9,7 @@ import click
 
 from agent.archive import owners_view
 from agent.cli.page import Drive, Happening, Point, page
+from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.show import STATE
 from agent.clock import SECOND
 from agent.errors import MalformedInputError, SealError
@@ -53,6 +54,7 @@ TOLD: Final = (
 @click.command()
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The page to write.")
+@PASSPHRASE
 def command(*, state: Path, out: Path) -> None:
     """Write a drive as one HTML page: trace, speed, events, the health of the chain.
 
@@ -77,7 +79,7 @@ def _drive(state: Path, verdict: Verdict) -> Drive:
     happenings: list[Happening] = []
     with (
         LogReader.open(state / "events.db") as reader,
-        owners_view(state, reader.log_id) as opener,
+        owners_view(state, reader.log_id, of_keys(state / "keys")) as opener,
     ):
         for recorded in reader.read():
             event = _opened(recorded, opener)

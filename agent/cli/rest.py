@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from agent.archive import Archive, archive
+from agent.cli.passphrase import of_keys
 from agent.clock import SystemClock
 from agent.errors import ConfigError, UsageError
 from agent.eventstore.state import EVENTS
-from agent.wallet.keys import key_at
+from agent.wallet.keys import Signer, key_at
 
 DEVICE = click.option("--device", help="URI of the device key where it is in a token or a TPM.")
 
@@ -21,8 +22,18 @@ def at_rest(state: Path, device: str | None) -> AbstractContextManager[Archive]:
     """
     if not (state / EVENTS).exists():
         raise UsageError(f"{state}: there is no log")
+    return archive(
+        state,
+        SystemClock(),
+        wait=True,
+        device=device_at(device),
+        passphrase=of_keys(state / "keys"),
+    )
+
+
+def device_at(uri: str | None) -> Signer | None:
+    """The device key of DEVICE. Raises UsageError for a URI that is not one."""
     try:
-        key = None if device is None else key_at(device, "device")
+        return None if uri is None else key_at(uri, "device")
     except ConfigError as error:  # here the URI is not from a configuration
         raise UsageError(str(error)) from error
-    return archive(state, SystemClock(), wait=True, device=key)

@@ -13,6 +13,7 @@ from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
+from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import (
@@ -48,6 +49,7 @@ RETAIN_S = 60.0
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), required=True, help="A TOML file."
 )
+@PASSPHRASE
 def command(*, path: Path) -> None:
     """Collect, record and, if configured, upload, until SIGTERM.
 
@@ -56,7 +58,8 @@ def command(*, path: Path) -> None:
     log_to_stderr()
     config = load_config(path)
     device = device_key(config.keys)
-    with archive(Path(config.state), SystemClock(), wait=False, device=device) as parts:
+    state, guard = Path(config.state), of_keys(Path(config.state) / "keys")
+    with archive(state, SystemClock(), wait=False, device=device, passphrase=guard) as parts:
         asyncio.run(_serve(path, config, parts))
     with LogReader.open(parts.state / EVENTS) as log:
         follow(log, parts.state / READMODEL, AT_THE_END)

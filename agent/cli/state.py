@@ -12,6 +12,7 @@ import msgspec
 from agent import installed
 from agent.archive import owners_view
 from agent.bsm.si import physical
+from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.show import STATE, TIME, bar, iso, log_file, one_line, utc_ns, watched
 from agent.errors import MalformedInputError, SealError, UsageError
 from agent.events import BsmMade, Event, PositionFixed, decode
@@ -38,6 +39,7 @@ _LAST: Final = "SELECT max(last_seq) FROM kind_count WHERE kind = ?"
 @click.argument("state", type=click.Path(path_type=Path), default=STATE)
 @click.option("--at", type=TIME, metavar="TIME", help="UTC; without it, the end of the log.")
 @click.option("--open", "unseal", is_flag=True, help="The last position and message too.")
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(state: Path, *, at: datetime | None, unseal: bool, as_json: bool) -> None:
     """Fold the log up to an instant and print what it says then.
@@ -57,7 +59,7 @@ def command(state: Path, *, at: datetime | None, unseal: bool, as_json: bool) ->
             model.catch_up(log, through=through, progress=progress)
         found = _found(model)
         if unseal:
-            with owners_view(state, log.log_id) as opener:
+            with owners_view(state, log.log_id, of_keys(state / "keys")) as opener:
                 found |= _opened(model, log, opener)
     click.echo(json.dumps(found) if as_json else _text(found))
 

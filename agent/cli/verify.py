@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from agent.cli import EXIT_NOT_SO
+from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.proof import device_key
 from agent.cli.show import STATE, bar, figures, log_file
 from agent.errors import MalformedInputError, SealError, StoreError, UsageError
@@ -34,6 +35,7 @@ from agent.wallet.sealkey import OwnersSealKeys, SealKey, load_roots
 )
 @click.option("--anchor", metavar="NO:DIGEST", help="A seal of it, as AMO bears witness to it.")
 @click.option("--projection", is_flag=True, help="The read model too: is it what the log says?")
+@PASSPHRASE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     state: Path,
@@ -91,7 +93,8 @@ def _owners(state: Path) -> OwnersSealKeys | None:
     """None where they are not to be had: then the MACs are left alone, not the signatures."""
     keys = state / "keys"
     with suppress(SealError), LogReader.open(log_file(state)) as reader:
-        return OwnersSealKeys(load_roots(keys), load_owner(keys), reader.log_id)
+        owner = load_owner(keys, of_keys(keys))
+        return OwnersSealKeys(load_roots(keys), owner, reader.log_id)
     return None
 
 

@@ -54,14 +54,9 @@ def encode(use: str, scalar: bytes, passphrase: bytes | None) -> bytes:
     public = curve.public_bytes(curve.load_private(scalar))
     protection = None
     if passphrase is not None:
-        protection = Protection(
-            salt=secrets.token_bytes(16),
-            nonce=secrets.token_bytes(24),
-            operations=OPERATIONS,
-            memory=MEMORY_BYTES,
-        )
+        protection = new_protection()
         scalar = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-            scalar, _bound(use, public), protection.nonce, _file_key(passphrase, protection)
+            scalar, _bound(use, public), protection.nonce, stretch(passphrase, protection)
         )
     written = KeyFile(version=VERSION, use=use, public=public, key=scalar, protection=protection)
     return cbor.dump(written)
@@ -84,6 +79,31 @@ def decode(data: bytes, use: str, passphrase: bytes | None) -> tuple[bytes, bool
 def is_protected(data: bytes, use: str) -> bool:
     """Whether a passphrase is needed. Raises SealError for a broken file."""
     return _parse(data, use).protection is not None
+
+
+def new_protection() -> Protection:
+    return Protection(
+        salt=secrets.token_bytes(16),
+        nonce=secrets.token_bytes(24),
+        operations=OPERATIONS,
+        memory=MEMORY_BYTES,
+    )
+
+
+def stretch(passphrase: bytes, protection: Protection) -> bytes:
+    """A passphrase -> the key of a file, 32 bytes. Raises SealError for want of memory."""
+    operations, memory = protection.operations, protection.memory
+    try:
+        return argon2id.kdf(
+            curve.SCALAR_BYTES, passphrase, protection.salt, opslimit=operations, memlimit=memory
+        )
+    except CryptoError as error:
+        raise SealError(f"no {memory} bytes of memory to stretch the passphrase") from error
+
+
+def public_of(data: bytes, use: str) -> bytes:
+    """What the file says the public half is; no passphrase is needed. Raises SealError."""
+    return _parse(data, use).public
 
 
 def write(path: Path, data: bytes) -> None:
@@ -140,23 +160,13 @@ def _parse(data: bytes, use: str) -> KeyFile:
 def _decrypt(read: KeyFile, protection: Protection, passphrase: bytes | None) -> bytes:
     if passphrase is None:
         raise SealError(f"{read.use} key is protected by a passphrase, and none was given")
-    file_key = _file_key(passphrase, protection)
+    file_key = stretch(passphrase, protection)
     try:
         return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
             read.key, _bound(read.use, read.public), protection.nonce, file_key
         )
     except (CryptoError, ValueError) as error:
         raise SealError(f"{read.use} key does not open with this passphrase") from error
-
-
-def _file_key(passphrase: bytes, protection: Protection) -> bytes:
-    operations, memory = protection.operations, protection.memory
-    try:
-        return argon2id.kdf(
-            curve.SCALAR_BYTES, passphrase, protection.salt, opslimit=operations, memlimit=memory
-        )
-    except CryptoError as error:
-        raise SealError(f"no {memory} bytes of memory to stretch the passphrase") from error
 
 
 def _bound(use: str, public: bytes) -> bytes:

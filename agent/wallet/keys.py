@@ -8,15 +8,18 @@ private key, so that a key may move into a token or a TPM without a change elsew
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from agent.errors import ConfigError, SealError
 from agent.files import sync_directory
 from agent.wallet import curve, hpke, keyfile
 from agent.wallet.address import address
-from agent.wallet.token import Counter, Custody, open_key
+from agent.wallet.token import Counter, Custody, TokenKey, TokenOpener, open_key, open_opener
 
 USES: Final = ("account", "device", "owner")
+URI: Final = ".uri"
+"""Suffix of a file that names the token a key is in, instead of the key."""
 
 
 class Signer(Protocol):
@@ -40,6 +43,10 @@ class Opener(Protocol):
     @property
     def public(self) -> bytes:
         """65 bytes, uncompressed."""
+
+    @property
+    def custody(self) -> Custody:
+        """Where the private key lies."""
 
     def open(self, sealed: bytes, info: bytes) -> bytes:
         """The inverse of hpke.seal_to for this key. Raises SealError."""
@@ -92,28 +99,56 @@ def key_at(uri: str, use: str, passphrase: bytes | None = None) -> Signer:
 
 
 def create_keys(
-    directory: Path, passphrase: bytes | None = None, *, device: Signer | None = None
+    directory: Path,
+    passphrase: bytes | None = None,
+    *,
+    device: Signer | None = None,
+    known: Mapping[str, bytes] = MappingProxyType({}),
+    tokens: Mapping[str, str] = MappingProxyType({}),
 ) -> Keys:
     """New keys in a new directory of mode 0700; all of them on disk, or none.
 
     device: the device key where it lies elsewhere; then no file is made for it
+    known: scalars by use, from a recovery phrase or an older wallet; the others are random
+    tokens: URIs by use, "account" or "owner", of keys that are in a token already; a file names it
     The directory may exist if it is empty. Raises SealError when it is not, and when the disk
-    refuses.
+    refuses; ConfigError and SealError for a token that cannot be used, before anything is made.
+    """
+    for use, uri in tokens.items():
+        _in_use(uri, use)
+    files = {f"{use}{URI}": uri.encode() for use, uri in tokens.items()}
+    elsewhere = {*tokens} if device is None else {*tokens, "device"}
+    for use in USES:
+        if use not in elsewhere:
+            scalar = known[use] if use in known else curve.new_scalar()
+            files[f"{use}.key"] = keyfile.encode(use, scalar, passphrase)
+    fill(directory, files)
+    return load_keys(directory, passphrase, device=device)
+
+
+def fill(
+    directory: Path,
+    files: Mapping[str, bytes],
+    finish: Callable[[Path], None] = lambda _unfinished: None,
+) -> None:
+    """A new directory of mode 0700 with files of mode 0600; all of it on disk, or nothing.
+
+    finish: what is still to be done in the directory before it gets its name
+    Raises SealError as create_keys.
     """
     unfinished = directory.with_name(f".{directory.name}-unfinished")
     try:
         if directory.exists() and any(directory.iterdir()):
             raise SealError(f"{directory} is not empty; keys are never replaced")
         _make_empty(unfinished)
-        for use in USES if device is None else ("account", "owner"):
-            data = keyfile.encode(use, curve.new_scalar(), passphrase)
-            keyfile.write(unfinished / f"{use}.key", data)
+        for name, data in files.items():
+            keyfile.write(unfinished / name, data)
+        finish(unfinished)
         sync_directory(unfinished)
         unfinished.rename(directory)  # replaces an empty directory, refuses any other
         sync_directory(directory.parent)
     except OSError as error:
         raise SealError(f"{directory}: keys not created: {error.strerror}") from error
-    return load_keys(directory, passphrase, device=device)
 
 
 def load_keys(
@@ -123,20 +158,61 @@ def load_keys(
     open to others.
     """
     owner = load_owner(directory, passphrase)
-    account = _from_file(directory / "account.key", "account", passphrase)
-    files = [account, owner]
+    account = _account(directory, passphrase)
     if device is None:
-        files.append(device := _from_file(directory / "device.key", "device", passphrase))
+        device = _from_file(directory / "device.key", "device", passphrase)
+    files = [key for key in (account, device, owner) if isinstance(key, FileKey)]
     return Keys(account, device, owner, all(key.protected for key in files))
 
 
-def load_owner(directory: Path, passphrase: bytes | None = None) -> FileKey:
-    """The owner's key alone. Raises SealError as load_keys."""
+def load_owner(directory: Path, passphrase: bytes | None = None) -> Opener:
+    """The owner's key alone. Raises SealError as load_keys, ConfigError as the token does."""
     try:
         keyfile.check_private(directory, directory.lstat())
     except OSError as error:
         raise SealError(f"{directory}: {error.strerror}") from error
-    return _from_file(directory / "owner.key", "owner", passphrase)
+    found = in_token(directory, "owner")
+    if found is None:
+        return _from_file(directory / "owner.key", "owner", passphrase)
+    assert isinstance(found, TokenOpener)
+    return found
+
+
+def token_of(directory: Path, use: str) -> str | None:
+    """URI of a key of the wallet that is in a token; None where it is in a file, or not there.
+
+    Raises SealError.
+    """
+    path = directory / f"{use}{URI}"
+    if not path.exists():
+        return None
+    try:
+        return keyfile.read_private(path).decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise SealError(f"{path} holds no URI") from error
+
+
+def has_keys(directory: Path) -> bool:
+    """Whether a wallet was begun there."""
+    return any((directory / f"owner{suffix}").exists() for suffix in (".key", URI))
+
+
+def in_token(directory: Path, use: str) -> TokenKey | TokenOpener | None:
+    """The key that token_of tells of, open. Raises ConfigError and SealError as the token does."""
+    uri = token_of(directory, use)
+    return None if uri is None else _in_use(uri, use)
+
+
+def _account(directory: Path, passphrase: bytes | None) -> Signer:
+    found = in_token(directory, "account")
+    if found is None:
+        return _from_file(directory / "account.key", "account", passphrase)
+    assert isinstance(found, TokenKey)
+    return found
+
+
+def _in_use(uri: str, use: str) -> TokenKey | TokenOpener:
+    return open_opener(uri) if use == "owner" else open_key(uri)
 
 
 def _from_file(path: Path, use: str, passphrase: bytes | None) -> FileKey:

@@ -5,7 +5,7 @@ wears out. When the token was away, or somebody logged us out, it is opened agai
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -16,7 +16,7 @@ from agent.wallet.tokenuri import parse
 
 try:
     import pkcs11
-    from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+    from pkcs11 import KDF, Attribute, KeyType, Mechanism, ObjectClass
 except ModuleNotFoundError as error:
     raise ConfigError("pkcs11: keys need python-pkcs11: pip install python-pkcs11") from error
 
@@ -33,6 +33,7 @@ _PIN_ERRORS: Final = (
     pkcs11.PinLenRange,
     pkcs11.PinLocked,
 )
+_SIGNS: Final = pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY
 _LOCK: Final = threading.Lock()
 """Libraries are begun without locks of their own, so one thread at a time is in any of them."""
 
@@ -76,11 +77,15 @@ class Pkcs11Token:
 
     def sign(self, digest: bytes) -> tuple[int, int]:
         with _LOCK, _one_line(self.name):
-            signature = self._sign(digest)
+            signature = self._trying(lambda key: _ecdsa(key, digest))
         r, s = signature[:SCALAR_BYTES], signature[SCALAR_BYTES:]
         return int.from_bytes(r, "big"), int.from_bytes(s, "big")
 
-    def create(self) -> None:
+    def exchange(self, public: bytes) -> bytes:
+        with _LOCK, _one_line(self.name):
+            return self._trying(lambda key: _ecdh(key, public))
+
+    def create(self, *, opens: bool) -> None:
         """A new key inside the token. Raises ConfigError when it already has one of this name."""
         with _LOCK, _one_line(self.name), self._open(rw=True) as session:
             if self._fitting(session, ObjectClass.PRIVATE_KEY):
@@ -91,18 +96,15 @@ class Pkcs11Token:
                 store=True,
                 label=self._object.get(Attribute.LABEL),
                 id=self._object.get(Attribute.ID),
-                capabilities=pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
+                capabilities=pkcs11.MechanismFlag.DERIVE if opens else _SIGNS,
                 private_template={Attribute.EXTRACTABLE: False, Attribute.SENSITIVE: True},
             )
 
-    def _sign(self, digest: bytes) -> bytes:
-        signature: bytes
+    def _trying(self, use: Callable[[Any], bytes]) -> bytes:
         if self._key is not None:
             with suppress(pkcs11.PKCS11Error):  # the next line says whether it is over
-                signature = self._key.sign(digest, mechanism=Mechanism.ECDSA)
-                return signature
-        signature = self._connect().sign(digest, mechanism=Mechanism.ECDSA)
-        return signature
+                return use(self._key)
+        return use(self._connect())
 
     def _connect(self) -> Any:
         try:
@@ -157,6 +159,31 @@ class Pkcs11Token:
             "serial": token.serial.decode(errors="replace"),
         }
         return self._wanted.items() <= has.items()
+
+
+def _ecdsa(key: Any, digest: bytes) -> bytes:
+    if not hasattr(key, "sign"):  # the library gives a key the methods that its token allows
+        raise pkcs11.PKCS11Error("the key does not sign")
+    signature: bytes = key.sign(digest, mechanism=Mechanism.ECDSA)
+    return signature
+
+
+def _ecdh(key: Any, public: bytes) -> bytes:
+    """The shared secret is an object of the session that may be read, and is removed."""
+    if not hasattr(key, "derive_key"):
+        raise pkcs11.PKCS11Error("the key does not open")
+    secret = key.derive_key(
+        KeyType.GENERIC_SECRET,
+        SCALAR_BYTES * 8,
+        mechanism=Mechanism.ECDH1_DERIVE,
+        mechanism_param=(KDF.NULL, None, public),
+        template={Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True},
+    )
+    try:
+        value: bytes = secret[Attribute.VALUE]
+    finally:
+        secret.destroy()
+    return value
 
 
 @contextmanager

@@ -87,6 +87,22 @@ class SegmentStore:
         rows = self._run(where, int(level))
         return [number for (number,) in rows if isinstance(number, int)]
 
+    def image(self) -> bytes:
+        """The whole file at one moment, also while another process writes. Raises SealError."""
+        self._run("BEGIN")
+        try:
+            self.newest()  # from here on others wait with their next change
+            return self._db.serialize()
+        except sqlite3.Error as error:
+            raise SealError(f"{self._path}: {error}") from error
+        finally:
+            self._run("ROLLBACK")
+
+    def leave_out(self, segment: int) -> None:
+        """Numbers up to this one are not used again, though no key of it is here."""
+        where = "INSERT INTO segment_key VALUES (?, ?, NULL) ON CONFLICT DO NOTHING"
+        self._run(where, segment, int(Level.LV1))
+
     def put(self, segment: int, level: Level, wrapped: bytes) -> None:
         self._run("INSERT INTO segment_key VALUES (?, ?, ?)", segment, int(level), wrapped)
 

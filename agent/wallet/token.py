@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, NoReturn, Protocol
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from agent.errors import ConfigError, SealError
-from agent.wallet import curve
+from agent.wallet import curve, hpke
 from agent.wallet.address import address
 
 Custody = Literal["file", "pkcs11", "tpm"]
@@ -63,8 +65,14 @@ class Token(Protocol):
     def sign(self, digest: bytes) -> tuple[int, int]:
         """32 bytes -> r and s of ECDSA."""
 
-    def create(self) -> None:
-        """Makes the key, which never leaves the token, unless there is one: that is an error."""
+    def exchange(self, public: bytes) -> bytes:
+        """ECDH with the key. public: 65 bytes -> the x coordinate, 32 bytes."""
+
+    def create(self, *, opens: bool) -> None:
+        """Makes the key, which never leaves the token, unless there is one: that is an error.
+
+        opens: for ECDH, as the owner's key is used; else for signatures
+        """
 
 
 class TokenKey:
@@ -95,6 +103,44 @@ class TokenKey:
         raise TypeError("the key of a token is not pickled")
 
 
+class TokenOpener:
+    """An Opener by the key of a token: the token does ECDH, all else of HPKE is done here."""
+
+    def __init__(self, token: Token, public: bytes) -> None:
+        """public: what the token says it is. Raises ConfigError and SealError as the token does."""
+        self._token = token
+        self.public = public
+        self.custody = token.custody
+        trial = ec.generate_private_key(ec.SECP256R1())
+        if token.exchange(curve.public_bytes(trial)) != trial.exchange(
+            ec.ECDH(), curve.load_public(public)
+        ):
+            raise SealError(f"{token.name}: opens with another key than it shows")
+
+    @while_running()
+    def open(self, sealed: bytes, info: bytes) -> bytes:
+        return hpke.open_by(self._token.exchange, self.public, sealed, info)
+
+    def __repr__(self) -> str:
+        return f"TokenOpener({self._token.name}, {address(self.public)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the key of a token is not pickled")
+
+
+def open_opener(uri: str) -> TokenOpener:
+    """Raises ConfigError and SealError as the token does."""
+    token = _token(uri)
+    return TokenOpener(token, token.public())
+
+
+def create_opener(uri: str) -> TokenOpener:
+    """A new key for ECDH alone. Raises ConfigError and SealError."""
+    token = _token(uri)
+    token.create(opens=True)
+    return TokenOpener(token, token.public())
+
+
 def open_key(uri: str) -> TokenKey:
     """Raises ConfigError and SealError as the token does."""
     token = _token(uri)
@@ -104,7 +150,7 @@ def open_key(uri: str) -> TokenKey:
 def create_key(uri: str) -> TokenKey:
     """A new key, and the counter if the URI names one. Raises ConfigError and SealError."""
     token = _token(uri)
-    token.create()
+    token.create(opens=False)
     return TokenKey(token, token.public())
 
 

@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agent.errors import ConfigError, SealError
+from agent.wallet.curve import SCALAR_BYTES
 from agent.wallet.token import while_running
 from agent.wallet.tokenuri import Pin, parse
 from agent.wallet.tpmtools import Tools
 
 TCTI: Final = "device:/dev/tpmrm0"
 """The way to the TPM unless the URI says another: the kernel's, which many may use at once."""
-_MADE_HERE: Final = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign"
+_MADE_HERE: Final = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth"
 _COUNTER: Final = "nt=counter|orderly|ownerread|ownerwrite|authread|authwrite|no_da"
 """orderly: a rise is kept in memory that does not wear out; after a power cut the TPM goes on
 above what it may have said before (TPM 2.0 Library, part 1, on TPMA_NV_ORDERLY)."""
@@ -98,7 +99,22 @@ class TpmToken:
         except ValueError as error:
             raise SealError(f"{self.name}: {len(der)} bytes are not a signature") from error
 
-    def create(self) -> None:
+    def exchange(self, public: bytes) -> bytes:
+        x, y = public[1 : 1 + SCALAR_BYTES], public[1 + SCALAR_BYTES :]
+        with TemporaryDirectory() as folder:
+            point = Path(folder) / "point"  # TPM2B_ECC_POINT; nothing secret goes to a disk
+            point.write_bytes(_sized(_sized(x) + _sized(y)))
+            how = ("-c", self._handle, "-u", str(point), "-o", "/dev/stdout")
+            try:
+                told = self._tools.run("tpm2_ecdhzgen", *how, pin=self._pin)
+            finally:
+                self._tools.run("tpm2_flushcontext", "-l")  # 5.4 leaves its session behind
+        size = int.from_bytes(told[2:4], "big")
+        if not 0 < size <= SCALAR_BYTES:
+            raise SealError(f"{self.name}: {len(told)} bytes are not a point")
+        return told[4 : 4 + size].rjust(SCALAR_BYTES, b"\0")
+
+    def create(self, *, opens: bool) -> None:
         """A new random key, and the counter if the URI names one. Raises SealError when either
         is there already, and when the owner hierarchy has a password.
         """
@@ -107,7 +123,8 @@ class TpmToken:
         with TemporaryDirectory() as folder:
             parent, key = (str(Path(folder) / name) for name in ("parent", "key"))
             self._loaded("tpm2_createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", parent)
-            form = ("-G", "ecc256:ecdsa-sha256", "-a", _MADE_HERE)
+            use, kind = ("decrypt", "ecc256") if opens else ("sign", "ecc256:ecdsa-sha256")
+            form = ("-G", kind, "-a", f"{_MADE_HERE}|{use}")
             self._loaded("tpm2_create", "-Q", "-C", parent, *form, "-c", key, pin=self._pin)
             self._loaded("tpm2_evictcontrol", "-Q", "-C", "o", "-c", key, self._handle)
 
@@ -117,6 +134,10 @@ class TpmToken:
             self._tools.run(tool, *arguments, pin=pin)
         finally:
             self._tools.run("tpm2_flushcontext", "-t")
+
+
+def _sized(part: bytes) -> bytes:
+    return len(part).to_bytes(2, "big") + part
 
 
 def _number(name: str, attribute: str, text: str | None, kind: int) -> str:

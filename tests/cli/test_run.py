@@ -33,10 +33,10 @@ class Supervisor:
         self._socket.settimeout(20)
         self.agent: subprocess.Popen[str] | None = None
 
-    def start(self, bus: str, more: str = "") -> None:
+    def start(self, bus: str, more: str = "", *options: str) -> None:
         self.config.write_text(f'state = "{self.state}"\n[[bus]]\nuri = "{bus}"\n{more}')
         self.agent = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+            [sys.executable, "-m", "agent", "run", "--config", str(self.config), *options],
             env={"NOTIFY_SOCKET": self._address, "PATH": "/usr/bin:/bin"},
             cwd=ROOT,
             stderr=subprocess.PIPE,
@@ -187,3 +187,24 @@ def test_the_service_starts_with_the_device_key_of_a_tpm_and_writes_none_of_its_
         "seal.key",
     }
     assert cli("log", "verify", supervisor.state).code == 0
+
+
+def test_the_service_opens_key_files_with_a_passphrase_from_a_file_alone(
+    cli: Cli, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    guard, words = tmp_path / "guard", tmp_path / "words"
+    guard.touch(mode=0o600)
+    guard.write_text("open sesame\n")
+    with_guard = ("--passphrase-file", str(guard))
+    where = ("--state", supervisor.state, "--phrase-out", words)
+    assert cli("wallet", "create", *where, *with_guard).code == 0
+    supervisor.start("virtual:nobody", "", *with_guard)
+    assert supervisor.told().startswith("READY=1")
+    assert supervisor.stop() == 0
+    assert supervisor.agent is not None
+    _, told = supervisor.agent.communicate()
+    assert "not protected" not in told
+    assert "sesame" not in told
+    supervisor.start("virtual:nobody")
+    assert "none was given" in supervisor.agent.communicate(timeout=20)[1]
+    assert supervisor.agent.returncode == 1

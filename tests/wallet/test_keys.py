@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from agent.errors import ConfigError, SealError
 from agent.wallet import curve, hpke, keyfile
-from agent.wallet.keys import FileKey, create_keys, key_at, load_keys, load_owner
+from agent.wallet.keys import FileKey, create_keys, fill, key_at, load_keys, load_owner
+from agent.wallet.token import create_key, create_opener
+from tests.tokens import SoftHsm, SwTpm
 
 SCALAR = bytes(range(1, 33))
 
@@ -218,3 +220,50 @@ def test_a_key_is_neither_pickled_nor_copied() -> None:
         pickle.dumps(key)
     with pytest.raises(TypeError):
         copy.deepcopy(key)
+
+
+@pytest.mark.parametrize("token", ["softhsm", "swtpm"])
+def test_keys_in_a_token_are_named_by_a_file_and_used_after_a_restart(
+    tmp_path: Path, token: str, request: pytest.FixtureRequest
+) -> None:
+    there: SoftHsm | SwTpm = request.getfixturevalue(token)
+    account, owner = (
+        there.uri(there.handle() if isinstance(there, SwTpm) else f"{name}-of-wallet")
+        for name in ("account", "owner")
+    )
+    create_key(account)
+    create_opener(owner)
+    made = create_keys(tmp_path / "keys", tokens={"account": account, "owner": owner})
+    assert {file.name for file in (tmp_path / "keys").iterdir()} == {
+        "account.uri",
+        "owner.uri",
+        "device.key",
+    }
+    again = load_keys(tmp_path / "keys")
+    assert again.account.custody == again.owner.custody != "file"
+    assert curve.verify(made.account.public, b"tx", again.account.sign(b"tx"))
+    sealed = hpke.seal_to(made.owner.public, b"for the owner", b"")
+    assert again.owner.open(sealed, b"") == b"for the owner"
+
+
+def test_a_file_that_names_a_token_and_is_open_to_others_is_refused(tmp_path: Path) -> None:
+    create_keys(tmp_path / "keys")
+    (tmp_path / "keys" / "account.uri").write_text("pkcs11:object=a")
+    (tmp_path / "keys" / "account.uri").chmod(0o644)
+    with pytest.raises(SealError, match="0644"):
+        load_keys(tmp_path / "keys")
+
+
+def test_known_keys_are_taken_and_the_others_are_new(tmp_path: Path) -> None:
+    made = create_keys(tmp_path / "keys", known={"owner": SCALAR})
+    assert made.owner.public == curve.public_bytes(curve.load_private(SCALAR))
+    assert made.account.public != made.owner.public
+
+
+def test_a_filling_that_fails_in_the_end_leaves_no_keys(tmp_path: Path) -> None:
+    def fail(_unfinished: Path) -> None:
+        raise SealError("not so")
+
+    with pytest.raises(SealError, match="not so"):
+        fill(tmp_path / "keys", {"owner.key": b"x"}, fail)
+    assert not (tmp_path / "keys").exists()

@@ -1,0 +1,17 @@
+"""`amo-agent wallet`: keys, coins and consent."""
+
+import click
+
+from agent.cli import walletkeys
+
+
+@click.group(name="wallet")
+def command() -> None:
+    """Make, keep and move the keys of the AMO account and of the owner.
+
+    Example: amo-agent wallet show
+    """
+
+
+for _command in walletkeys.COMMANDS:
+    command.add_command(_command)
