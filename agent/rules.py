@@ -63,7 +63,7 @@ def places(
 ) -> Callable[[Area], Fit]:
     """How much of events first_seq to last_seq of the log was within an area, by their GNSS fixes.
 
-    Unknown where one cannot be opened any more, and where there is none.
+    Unknown where an event of these was pruned or does not open any more, and without any fix.
     """
 
     def fit(area: Area) -> Fit:
@@ -78,10 +78,16 @@ def places(
 def _fixes(
     log: EventReader, opener: Opener, first_seq: int, last_seq: int
 ) -> Iterator[tuple[float, float]]:
+    due = first_seq
     for recorded in log.read(first_seq - 1, last_seq):
+        if recorded.seq != due:
+            break
+        due += 1
         if recorded.kind == PositionFixed.kind:
             event = decode(
                 recorded.kind, opener.open(recorded.level, recorded.kind, recorded.payload)
             )
             assert isinstance(event, PositionFixed)
             yield event.latitude_deg, event.longitude_deg
+    if due <= last_seq:
+        raise SealError(f"event {due} is not in the log any more")

@@ -1,11 +1,14 @@
 """The owner's rules are found in the log by their owner alone, and count what they granted."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from agent.archive import Archive
 from agent.clock import ManualClock
 from agent.errors import ConfigError, MalformedInputError, SealError
 from agent.events import ConsentGranted, ConsentRefused, PolicySet, PositionFixed
+from agent.eventstore.log import Recorded
 from agent.eventstore.readmodel import ReadModel
 from agent.privacy import Level
 from agent.rules import DAY_NS, history, last_policy, places, set_policy
@@ -117,6 +120,21 @@ def test_places_are_those_of_the_range_of_the_log(parts: Archive) -> None:
     assert fit(first, third) is Fit.SOME
     assert fit(third, third) is Fit.NONE
     assert fit(1, first - 1) is Fit.UNKNOWN
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_range_of_which_a_part_was_pruned_is_unknown(parts: Archive, gone: int) -> None:
+    seqs = [fix(parts, HOME[0]) for _ in range(3)]
+
+    class Pruned:
+        log_id = parts.log.log_id
+        head = parts.log.head
+
+        def read(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
+            return (e for e in parts.log.read(after, through) if e.seq != seqs[gone])
+
+    fit = places(Pruned(), parts.unsealer, seqs[0], seqs[-1])
+    assert fit(NEAR_HOME) is Fit.UNKNOWN
 
 
 @pytest.mark.parametrize("error", [SealError("gone"), MalformedInputError("odd")])

@@ -21,7 +21,7 @@ from agent.wallet.amount import amo_text, mote_of
 from agent.wallet.areas import Area
 from agent.wallet.bounty import MAX_BYTES, Bounty, read_bounty, rule_of, sign_bounty
 from agent.wallet.keys import Signer, key_at
-from agent.wallet.policy import text_of
+from agent.wallet.policy import added
 
 FILE: Final = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -69,7 +69,7 @@ def subscribe(file: Path, *, state: Path, yes: bool, device: str | None) -> None
         model.catch_up(parts.log)
         before = last_policy(parts.log, model, parts.unsealer)
         try:
-            set_policy(f"{before.rstrip()}\n\n{text_of(rule_of(offer))}", parts.journal)
+            set_policy(added(before, rule_of(offer)), parts.journal)
         except ConfigError as error:  # the policy is in the log, in no file to be changed
             raise UsageError(f"{file}: {error}") from error
     click.echo(f"in the policy: rule {offer.name!r}")

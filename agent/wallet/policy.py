@@ -72,8 +72,15 @@ def parse_policy(text: str) -> Policy:
     return Policy(tuple(_rule(place, rule) for place, rule in enumerate(rules)))
 
 
+def added(text: str, rule: Rule) -> str:
+    """A policy with one more rule behind the others. Raises ConfigError, as for its name again."""
+    longer = f"{text.rstrip()}\n\n{text_of(rule)}"
+    parse_policy(longer)
+    return longer
+
+
 def text_of(rule: Rule) -> str:
-    """A rule as it stands in a policy, to be put behind the others; times to the microsecond."""
+    """A rule as it stands in a policy; times to the microsecond."""
     verdict = next(word for word, verdict in _VERDICTS.items() if verdict is rule.verdict)
     values: dict[str, object] = {
         "name": json.dumps(rule.name),

@@ -1,5 +1,6 @@
 """`wallet bounty` as buyer and owner meet it."""
 
+import io
 import json
 from pathlib import Path
 
@@ -36,6 +37,11 @@ lon = 127.0
 radius_m = 500
 inside = true
 """
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +112,34 @@ def test_without_a_yes_and_a_terminal_nothing_is_given_away(
 ) -> None:
     asked = cli("bounty", "subscribe", file, "--state", state)
     assert (asked.code, "--yes" in asked.complaint) == (2, True)
+    assert policy(state) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("answer", "rules", "code"), [("y\n", 1, 0), ("n\n", 0, 130), ("", 0, 130)]
+)
+def test_on_a_terminal_the_owner_sees_what_it_gives_away_and_answers(
+    cli: Cli,
+    state: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answer: str,
+    rules: int,
+    code: int,
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    subscribed = cli("bounty", "subscribe", file, "--state", state)
+    assert subscribed.code == code
+    assert "1.500000000000000000 AMO a parcel" in subscribed.err
+    assert "without being asked again? [y/N]" in subscribed.err
+    assert len(policy(state).rules) == rules
+
+
+def test_while_the_agent_runs_nothing_is_changed(cli: Cli, state: Path, file: Path) -> None:
+    with archive(state, ManualClock(START_NS), wait=True):
+        refused = cli("bounty", "subscribe", file, "--state", state, "--yes")
+    assert refused.code == 2
     assert policy(state) == Policy()
 
 

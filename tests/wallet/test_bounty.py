@@ -16,7 +16,7 @@ from agent.wallet.areas import Area, Fit
 from agent.wallet.bounty import DOMAIN, MAX_BYTES, Bounty, read_bounty, rule_of, sign_bounty
 from agent.wallet.consent import History, Policy, Request, Rule, Used, Verdict, decide
 from agent.wallet.keys import FileKey
-from agent.wallet.policy import NO_RULES, parse_policy, text_of
+from agent.wallet.policy import NO_RULES, added, parse_policy
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats" / "bounty.md"
 BUYER = FileKey(b"\x31" * 32, protected=False)
@@ -156,7 +156,7 @@ def test_the_rule_is_for_that_buyer_and_within_all_limits_of_the_offer() -> None
     ],
 )
 def test_a_subscription_grants_the_offer_and_nothing_beside_it(change: dict[str, object]) -> None:
-    policy = parse_policy(NO_RULES + text_of(rule_of(OFFER)))
+    policy = parse_policy(added(NO_RULES, rule_of(OFFER)))
     now = History(now_ns=1_000 * 10**9)
     assert decide(asked(), policy, now).by == OFFER.name
     assert decide(asked(**change), policy, now).verdict is Verdict.ASK

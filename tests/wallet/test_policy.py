@@ -12,7 +12,7 @@ from agent.errors import ConfigError
 from agent.privacy import Level
 from agent.wallet.areas import Area
 from agent.wallet.consent import Policy, Rule, Verdict
-from agent.wallet.policy import MAX_BYTES, NO_RULES, parse_policy, text_of
+from agent.wallet.policy import MAX_BYTES, NO_RULES, added, parse_policy
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats" / "policy.md"
 BUYER = "80F0DE68E41B9E3C5C5AE29A2C8C8B4F0E6BFC9A"
@@ -197,4 +197,16 @@ RULES = st.builds(
 @given(RULES, st.booleans())
 def test_a_rule_written_as_text_is_read_as_it_was(rule: Rule, behind: bool) -> None:
     before = example() if behind else NO_RULES
-    assert parse_policy(before + text_of(rule)).rules[-1] == rule
+    rules = parse_policy(added(before, rule)).rules
+    assert rules == (*parse_policy(before).rules, rule)
+
+
+def test_a_rule_of_the_same_name_is_not_added() -> None:
+    (rule,) = parse_policy(GRANT).rules
+    with pytest.raises(ConfigError, match=r"rule\[1\].name = 'r'"):
+        added(GRANT, rule)
+
+
+def test_a_rule_is_added_behind_a_comment_without_an_end() -> None:
+    (rule,) = parse_policy(GRANT).rules
+    assert parse_policy(added(NO_RULES + "# none yet", rule)).rules == (rule,)
