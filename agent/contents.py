@@ -18,9 +18,9 @@ Open = Callable[[Level, str, bytes], bytes]
 
 
 class Content(NamedTuple):
-    """since_ns, until_ns: UTC, of the first and the last event; None where nothing is left of them
+    """since_ns, until_ns: UTC, of the first and the last event; None where some of it is gone
 
-    kinds: names of signals, and kinds of other events
+    kinds: names of signals, and kinds of other events; empty where some of it is gone
     """
 
     since_ns: int | None
@@ -28,8 +28,15 @@ class Content(NamedTuple):
     kinds: frozenset[str]
 
 
+UNKNOWN: Final = Content(None, None, frozenset())
+"""Some of it was pruned or erased: what a buyer would be given cannot be told any more."""
+
+
 class Contents:
-    """By the log, for as long as it has the events."""
+    """By the log, for as long as it has the events.
+
+    What was once seen whole is remembered; the body that was sold does not change.
+    """
 
     def __init__(self, log: EventReader, open_sealed: Open) -> None:
         self._log = log
@@ -48,22 +55,27 @@ class Contents:
     def _read(self, parcel: ParcelRegistered) -> Content:
         times: list[int] = []
         kinds: set[str] = set()
-        for event in self._log.read(parcel.first_seq - 1, parcel.last_seq):
+        seq = parcel.first_seq - 1
+        for event in self._log.read(seq, parcel.last_seq):
+            if event.seq != seq + 1:
+                return UNKNOWN
+            seq = event.seq
             if event.level == parcel.parcel_level and event.kind not in NOT_IN_PARCELS:
                 times = [min([event.t_ns, *times]), max([event.t_ns, *times])]
-                kinds |= self._names(event)
-        since, until = (times[0], times[-1]) if times else (None, None)
-        return Content(since, until, frozenset(kinds))
+                try:
+                    kinds |= self._names(event)
+                except ErasedError:
+                    return UNKNOWN
+        if seq != parcel.last_seq or not times:
+            return UNKNOWN
+        return Content(times[0], times[-1], frozenset(kinds))
 
     def _names(self, event: Recorded) -> set[str]:
         if event.kind != SignalsSampled.kind:
             return {event.kind}
         payload, level = event.payload, Level(event.level)
-        try:
-            if sealed(level):
-                payload = self._open(level, event.kind, payload)
-        except ErasedError:
-            return set()
+        if sealed(level):
+            payload = self._open(level, event.kind, payload)
         sampled = decode(event.kind, payload)
         assert isinstance(sampled, SignalsSampled)
         return set(sampled.series)

@@ -10,8 +10,8 @@ and 64 digits. Each function raises UsageError for anything else.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from agent.amo import p256
 from agent.amo.payload import Payload
@@ -22,10 +22,11 @@ _PREFIX: Final = "did:amo:"
 _DID: Final = re.compile(r"did:amo:[0-9A-F]{40}", re.ASCII)
 _CREDENTIAL: Final = re.compile(r"amo:cred:[0-9A-F]{64}", re.ASCII)
 _COORDINATE_BYTES: Final = 32
-_TEXTS: Final = ("@context", "id", "controller")
-_LISTS: Final = ("verificationMethod", "authentication", "assertionMethod")
-_METHOD_TEXTS: Final = ("id", "type", "controller")
-_DATED: Final = ("id", "issuer", "issued", "issuanceDate")
+_DOCUMENT: Final = ("@context", "id", "controller")
+_METHODS: Final = ("verificationMethod", "authentication", "assertionMethod")
+_METHOD: Final = ("id", "type", "controller")
+_VC: Final = ("id", "issuer", "issued", "issuanceDate")
+"""Fields the chain reads: texts, but for the lists of methods."""
 
 
 def did_of(address: str) -> str:
@@ -50,15 +51,16 @@ def document_of(public: bytes) -> Payload:
 
 def claim(document: Mapping[str, object]) -> Payload:
     """Put a document under the DID it names, or another in its place."""
-    _expect_plain(document, (*_TEXTS, *_LISTS))
-    for name in _TEXTS[:2] + tuple(set(_TEXTS[2:]) & set(document)):
-        _expect_text(document, name)
-    methods, names = (_entries(document, name) for name in _LISTS[:2])
+    _expect_plain(document, (*_DOCUMENT, *_METHODS))
+    _expect_texts(document, _DOCUMENT, optional={"controller"})
+    methods = _entries(document, "verificationMethod")
+    for method in methods:
+        _expect_method(method)
+    first: str = methods[0]["id"]
+    if first not in _entries(document, "authentication"):
+        raise UsageError(f"verificationMethod[0], {first[:80]!r}, is not in authentication")
     if "assertionMethod" in document:
         _entries(document, "assertionMethod")
-    first, *_ = [_method_id(method) for method in methods]
-    if first not in names:
-        raise UsageError(f"verificationMethod[0], {first[:80]!r}, is not in authentication")
     return {"target": _checked_did(str(document["id"])), "document": dict(document)}
 
 
@@ -69,9 +71,8 @@ def dismiss(did: str) -> Payload:
 
 def issue(credential: Mapping[str, object]) -> Payload:
     """Publish a credential under the id it names; its issuer is the sender's DID."""
-    _expect_plain(credential, _DATED)
-    for name in ("id", "issuer", *(set(_DATED[2:]) & set(credential))):
-        _expect_text(credential, name)
+    _expect_plain(credential, _VC)
+    _expect_texts(credential, _VC, optional={"issued", "issuanceDate"})
     _checked_did(str(credential["issuer"]))
     if not (credential.get("issued") or credential.get("issuanceDate")):
         raise UsageError("the credential has neither issued nor issuanceDate")
@@ -129,12 +130,16 @@ def _expect_plain(document: Mapping[str, object], known: tuple[str, ...]) -> Non
             raise UsageError(f"field {name[:40]!r} would be read as {spelt[name.casefold()]!r}")
 
 
-def _expect_text(document: Mapping[str, object], name: str) -> None:
-    if not isinstance(document.get(name), str):
-        raise UsageError(f"{name} is not one text; the chain could never read it back")
+def _expect_texts(
+    document: Mapping[str, object], names: tuple[str, ...], *, optional: Collection[str] = ()
+) -> None:
+    for name in names:
+        left_out = name in optional and name not in document
+        if not left_out and not isinstance(document.get(name), str):
+            raise UsageError(f"{name} is not one text; the chain could never read it back")
 
 
-def _entries(document: Mapping[str, object], name: str) -> list[object]:
+def _entries(document: Mapping[str, object], name: str) -> list[Any]:
     found = document.get(name)
     if not isinstance(found, list) or not found:
         raise UsageError(f"{name} is not a list with at least 1 entry")
@@ -143,13 +148,11 @@ def _entries(document: Mapping[str, object], name: str) -> list[object]:
     return found
 
 
-def _method_id(method: object) -> str:
+def _expect_method(method: object) -> None:
     if not isinstance(method, Mapping):
         raise UsageError("a verificationMethod is not an object")
-    _expect_plain(method, _METHOD_TEXTS)
-    for name in _METHOD_TEXTS:
-        _expect_text(method, name)
-    return str(method["id"])
+    _expect_plain(method, _METHOD)
+    _expect_texts(method, _METHOD)
 
 
 def _checked_did(text: str) -> str:

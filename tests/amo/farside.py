@@ -1,7 +1,7 @@
 """The far side for contract tests: a dev node with its storage, or real ones named by URL.
 
 AMO_RPC      URLs of a node's RPC, with commas between them
-AMO_STORAGE  URL of a storage service, and its form, R or N, behind a space
+AMO_STORAGE  URL of a storage service; behind a space its form, R or N, if it is not to be asked
 AMO_SEED     phrase of an account with coins, as amo-client-go takes it
 
 Every test makes accounts of its own and gives them a few coins out of that one.
@@ -26,6 +26,7 @@ from agent.amo.p256 import Account
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import Form, StorageClient
 from agent.clock import Clock, RecordedClock, SystemClock
+from tests.amo.direct import direct
 from tests.amo.nodes import served
 
 OURS: Final = ("strict", "R", "N")
@@ -43,7 +44,7 @@ class Places:
 
     rpc: list[str]
     storage: str
-    form: Form
+    form: Form | None
     seed: str
     clock: Clock
 
@@ -70,7 +71,7 @@ class FarSide:
         return self.registration_fee + self.hosting_fee + POCKET
 
     def seller(self) -> Seller:
-        return Seller(self.rpc, self.storage, self.owner)
+        return Seller(self.rpc, self.storage, self.owner, direct(self.rpc, self.owner))
 
     def shop(self) -> Buyer:
         return Buyer(self.rpc, self.storage, self.buyer)
@@ -92,7 +93,7 @@ async def far_side(form: str, protocol: int = PROTOCOLS[0]) -> AsyncIterator[Far
         side = FarSide(
             rpc=rpc,
             storage=storage,
-            may_be_released=where.form is Form.R and form != "strict",
+            may_be_released=await storage.form() is Form.R and form != "strict",
             bank=bank,
             owner=Account.generate(),
             buyer=Account.generate(),
@@ -108,9 +109,10 @@ async def far_side(form: str, protocol: int = PROTOCOLS[0]) -> AsyncIterator[Far
 
 @asynccontextmanager
 async def _given() -> AsyncIterator[Places]:
-    url, form = os.environ["AMO_STORAGE"].split()
+    url, *form = os.environ["AMO_STORAGE"].split()
+    spoken = Form(form[0]) if form else None
     nodes = os.environ["AMO_RPC"].split(",")
-    yield Places(nodes, url, Form(form), os.environ["AMO_SEED"], SystemClock())
+    yield Places(nodes, url, spoken, os.environ["AMO_SEED"], SystemClock())
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from agent.amo.tendermint.validators import validator_address
 from agent.amo.transaction import signing_bytes
 from agent.errors import UsageError
 from tests.amo.recorded import recorded
+from tests.amo.test_p256 import high_s
 
 KEY = SigningKey(bytes(range(32)))
 PUBLIC = bytes(KEY.verify_key)
@@ -96,8 +97,8 @@ def test_signed_transaction_spelt_otherwise_is_executed_again() -> None:
 def test_high_s_is_taken_as_the_real_node_takes_it_and_der_is_not() -> None:
     own, raw = ledger(), signed("transfer", to_bob())
     low = json.loads(raw)["signature"]["sig_bytes"]
-    high = low[:64] + f"{ORDER - int(low[64:], 16):064x}"
-    assert int(high[64:], 16) > ORDER // 2
+    high = high_s(bytes.fromhex(low)).hex()
+    assert high[64:] > low[64:]
     assert run(own, raw.replace(low.encode(), high.encode())).code == 0
     assert balance(own, BOB) == 10**6 + 5
     der = "30440220" + low[:64] + "0220" + low[64:]
