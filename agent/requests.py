@@ -14,7 +14,6 @@ from agent.outgoing import Outgoing
 from agent.record import Journal
 from agent.wallet.consent import Decision, Request, Verdict
 
-
 WALLET: Final = "wallet"
 """Who refuses a request that cannot be granted at all (agent.wallet.consent)."""
 
