@@ -41,6 +41,10 @@ _WAITING: Final = f"""SELECT once FROM short AS s WHERE once LIKE 'grant:%' AND 
     AND {_STILL} ORDER BY seq LIMIT ?"""  # noqa: S608 - texts of our own
 _TOLD: Final = f"SELECT 1 FROM short AS s WHERE once = ? AND by = ? AND {_STILL}"  # noqa: S608 - too
 
+Consents = dict[str, tuple[str, str, str]]
+"""Buyer -> (what was said last, who decided, what was offered last in mote); empty for unknown."""
+NOTHING: Final = ("", "", "")
+
 Kind = TypeVar("Kind", bound=Event)
 
 
@@ -122,8 +126,8 @@ class Books:
         rows = self._rows("SELECT seq FROM parcel WHERE parcel_id = ?", parcel_id)
         return next(iter(self._events(rows, ParcelRegistered)), None)
 
-    def consents(self, parcel_id: str) -> dict[str, tuple[str, str, str]]:
-        """Buyer -> (state, who decided, payment asked last) of one parcel."""
+    def consents(self, parcel_id: str) -> Consents:
+        """Of one parcel."""
         asked = """SELECT buyer, state, coalesce(by, '') AS by, coalesce((SELECT payment_mote
             FROM consent AS r WHERE r.parcel_id = c.parcel_id AND r.buyer = c.buyer
             AND state = 'requested' ORDER BY seq DESC LIMIT 1), '') AS payment

@@ -71,7 +71,8 @@ class Judge:
         granting = Counter(signed.by for signed in under_way if signed.tx_kind == "grant")
         with self._books.model() as model:
             told = rules.history(model, self._clock)
-        return decide(request, parse_policy(self.policy()), _with(told, granting))
+            policy = parse_policy(rules.last_policy(self._log, model, self._opener))
+        return decide(request, policy, _with(told, granting))
 
 
 def _with(told: History, granting: Counter[str]) -> History:

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from agent.books import Books
+from agent.books import NOTHING, Books, Consents
 from agent.errors import UsageError
 from agent.events import ConsentRefused, ConsentRequested, ParcelRegistered
 from agent.farside import Ledger, Pending
@@ -58,23 +58,24 @@ class Requests:
 
     async def of(self, parcel: ParcelRegistered) -> list[Asking]:
         found = await self._ledger.requests(parcel.parcel_id)
-        return [await self._asking(parcel, asked) for asked in found]
+        if not found:
+            return []
+        told = await asyncio.to_thread(self._books.consents, parcel.parcel_id)
+        return [await self._asking(parcel, asked, told) for asked in found]
 
-    async def _consent(self, parcel: ParcelRegistered, buyer: str) -> tuple[str, str, str]:
-        found = await asyncio.to_thread(self._books.consents, parcel.parcel_id)
-        return found.get(buyer, ("", "", ""))
-
-    async def _record(self, parcel: ParcelRegistered, asked: Pending) -> tuple[str, str]:
+    async def _record(
+        self, parcel: ParcelRegistered, asked: Pending, told: Consents
+    ) -> tuple[str, str]:
         """A new request, or one on other terms, once; what was decided on it and by whom."""
-        state, by, offered = await self._consent(parcel, asked.buyer)
+        state, by, offered = told.get(asked.buyer, NOTHING)
         paid = str(asked.payment_mote)
         if offered == paid and state in ("requested", "refused"):
             return state, by
         await self._journal.note(ConsentRequested(parcel.parcel_id, asked.buyer, paid))
         return "requested", ""
 
-    async def _asking(self, parcel: ParcelRegistered, asked: Pending) -> Asking:
-        state, by = await self._record(parcel, asked)
+    async def _asking(self, parcel: ParcelRegistered, asked: Pending, told: Consents) -> Asking:
+        state, by = await self._record(parcel, asked, told)
         verdict = Verdict.REFUSED
         if state != "refused" or by == WALLET:  # the key of a buyer may be found later
             decision = await self._decide(await self.request(parcel, asked))
@@ -111,8 +112,9 @@ class Requests:
 
     async def expect_same(self, parcel: ParcelRegistered, asked: Pending) -> None:
         """A buyer can take a request back and offer less; what was decided is not for that."""
-        offered = (await self._consent(parcel, asked.buyer))[2]
-        await self._record(parcel, asked)
+        told = await asyncio.to_thread(self._books.consents, parcel.parcel_id)
+        _, _, offered = told.get(asked.buyer, NOTHING)
+        await self._record(parcel, asked, told)
         if offered not in ("", str(asked.payment_mote)):
             raise UsageError(
                 f"parcel {parcel.parcel_id}: buyer {asked.buyer} offers {asked.payment_mote} mote"

@@ -16,10 +16,14 @@ from agent.events import (
     DtcCleared,
     DtcSet,
     Event,
+    FundsShort,
     InputLost,
     ParcelRegistered,
     PollsUsed,
     SignalsSampled,
+    TxEnded,
+    TxRepeated,
+    TxSigned,
     encode,
 )
 from agent.eventstore.log import Draft
@@ -75,6 +79,10 @@ def drafts() -> st.SearchStrategy[Draft]:
         st.builds(
             ParcelRegistered, *[word, small, small, small, small, word, small], *[st.just(b"")] * 2
         ),
+        st.builds(TxSigned, word, word, st.binary(max_size=3), small, word),
+        st.builds(TxEnded, word, small, small, word),
+        st.builds(TxRepeated, word, word, small),
+        st.builds(FundsShort, st.just("1"), st.just("0"), word, word),
         st.builds(InputLost, word, small, word),
         st.builds(PollsUsed, small, st.binary(max_size=3), word),
         st.builds(AgentStarted, word, word, word),

@@ -16,7 +16,7 @@ from tests.eventstore.modelled import contents, folded, sampled, stored
 TABLES = {
     *("cursor", "unseen", "kind_count", "dead_letter", "stretch", "trip", "latest", "dtc"),
     *("consent", "parcel", "loss", "dtc_open", "consent_now", "upload", "loss_total"),
-    *("input", "input_total", "source", "bus", "asking"),
+    *("input", "input_total", "source", "bus", "asking", "outgoing", "repeated", "short"),
 }
 
 

@@ -16,10 +16,14 @@ from agent.events import (
     ConsentRevoked,
     DtcCleared,
     DtcSet,
+    FundsShort,
     InputLost,
     ParcelRegistered,
     PollsUsed,
     SignalsSampled,
+    TxEnded,
+    TxRepeated,
+    TxSigned,
     VinRead,
     encode,
 )
@@ -149,6 +153,32 @@ def test_consents_keep_their_history_and_the_last_word(log: SqliteLog, path: Pat
             ("B2", "refused"),
             ("B1", "revoked"),
         ]
+
+
+def test_a_transaction_is_under_way_until_its_end_is_known_and_may_be_corrected(
+    log: SqliteLog, path: Path
+) -> None:
+    with folded(
+        log,
+        path,
+        stored(TxSigned("H1", "transfer", b"raw", 5, "transfer:1", "7"), 1),
+        stored(TxSigned("H2", "grant", b"raw", 6, "grant:A:B", "0", "a rule"), 2),
+        stored(TxEnded("H1", 0, 2, "one"), 3),
+        stored(TxEnded("H1", 9, 0, "one"), 4),
+        stored(TxRepeated("H3", "H1", 10), 5),
+        stored(TxRepeated("H3", "H1", 10), 6),
+        stored(FundsShort("5", "0", "grant:A:B", "owner"), 7),
+        stored(FundsShort("6", "1", "grant:A:B", "owner"), 8),
+    ) as model:
+        names = ("hash", "once", "cost_mote", "by", "seq", "height", "code", "proof")
+        assert values(model, "outgoing", *names) == [
+            ("H1", "transfer:1", "7", "owner", 1, 9, 0, "one"),
+            ("H2", "grant:A:B", "0", "a rule", 2, None, None, None),
+        ]
+        assert values(model, "repeated", "hash", "of_hash", "height", "seq") == [
+            ("H3", "H1", 10, 5)
+        ]
+        assert values(model, "short", "once", "needed_mote", "seq") == [("grant:A:B", "6", 8)]
 
 
 def test_upload_stands_where_the_receipts_of_a_level_end(log: SqliteLog, path: Path) -> None:
