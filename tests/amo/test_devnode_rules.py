@@ -18,7 +18,7 @@ from agent.amo.devnode.payload import MAX_AMOUNT, Payload, quote, read_amount, u
 from agent.amo.devnode.query import ask
 from agent.amo.devnode.records import Delegation
 from agent.amo.devnode.stakes import Stake
-from agent.amo.p256 import ORDER, Account
+from agent.amo.p256 import Account
 from agent.amo.tendermint.validators import validator_address
 from agent.amo.transaction import signing_bytes
 from agent.errors import UsageError
