@@ -9,6 +9,7 @@ import structlog
 from agent.amo.belief import Belief
 from agent.amo.blocksource import BlockSource
 from agent.amo.light import LightClient
+from agent.amo.tls import Trust
 from agent.amo.trust import TrustRoot
 from agent.archive import Archive
 from agent.clock import SECOND
@@ -25,11 +26,11 @@ _log = structlog.get_logger()
 
 
 async def believing(
-    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
+    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack, whom: Trust
 ) -> Belief:
     """What others ask about the chain; proven where the configuration names a trusted block."""
     urls = dict.fromkeys(url.rstrip("/") for url in config.rpc)  # named twice is no second opinion
-    sources = [await stack.enter_async_context(BlockSource(url)) for url in urls]
+    sources = [await stack.enter_async_context(BlockSource(url, trust=whom)) for url in urls]
     if config.trust is None:
         return Belief(sources, None)
     root = TrustRoot.parse(config.trust)

@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from agent.amo.tls import Trust
 from agent.amo.trust import TrustRoot
 from agent.archive import Archive, archive
 from agent.clock import SECOND, ManualClock
@@ -125,6 +126,6 @@ async def test_configuration_says_what_is_believed(
     service = cast("Service", SimpleNamespace(every=lambda seconds, _: jobs.append(seconds)))
     async with served(Teller(chain).app()) as url, AsyncExitStack() as stack:
         config = UploadConfig(rpc=(url, f"{url}/"), storage=url, trust=trust)
-        belief = await believing(config, parts, service, stack)
+        belief = await believing(config, parts, service, stack, Trust())
         assert await belief.prove(sha256(tx).hexdigest()) == words
     assert jobs == ([EVERY_S] if trust else [])

@@ -20,7 +20,8 @@ from agent.amo.tendermint.header import Header, header_from_json
 from agent.amo.tendermint.merkle import Proof, leaf_hash
 from agent.amo.tendermint.validators import ValidatorSet, from_json
 from agent.amo.tendermint.verify import MAX_VALIDATORS, SignedHeader
-from agent.amo.web import Limits
+from agent.amo.tls import Trust
+from agent.amo.web import SYSTEM_TRUST, Limits
 from agent.errors import MalformedInputError, RemoteError, UsageError
 
 HEADERS: Final = 20
@@ -58,8 +59,9 @@ class BlockSource(ChainReader):
         *,
         session: ClientSession | None = None,
         limits: Limits | None = None,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        super().__init__([endpoint], session=session, limits=limits)
+        super().__init__([endpoint], session=session, limits=limits, trust=trust)
         self.endpoint: Final = endpoint
 
     async def signed_header(self, height: int) -> SignedHeader:
