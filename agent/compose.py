@@ -11,6 +11,7 @@ from agent import capture
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.sent import identify
+from agent.amo.tls import Trust
 from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
@@ -25,6 +26,7 @@ from agent.config import (
     Config,
     KeysConfig,
     RadioConfig,
+    UploadConfig,
     WalletConfig,
     host_and_port,
 )
@@ -56,7 +58,7 @@ from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
-from agent.outgoing import Outgoing, Prove
+from agent.outgoing import Outcome, Outgoing
 from agent.polls import Polls
 from agent.pollsign import signed_polls
 from agent.record import Recorder
@@ -335,6 +337,18 @@ def _polls(path: Path, key: str | None, parts: Archive) -> Polls:
     return signed.polls
 
 
+def tls_trust(config: UploadConfig) -> Trust:
+    """Whom connections to node and storage believe. Raises ConfigError."""
+    given = (config.ca, config.certificate, config.certificate_key)
+    ca, certificate, key = (None if text is None else Path(text) for text in given)
+    made = Trust(ca=ca, pins=config.pins, certificate=certificate, key=key)
+    try:
+        made.context()
+    except ConfigError as error:
+        raise ConfigError(f"upload: {error}") from error
+    return made
+
+
 def outbox(state: Path) -> Path:
     """Where parcels lie on their way out. Raises StoreError."""
     place = state / "outbox"
@@ -385,7 +399,7 @@ def outgoing(
     rpc: RpcClient,
     wallet: WalletConfig | None = None,
     *,
-    prove: Prove | None = None,
+    outcome: Outcome | None = None,
 ) -> Outgoing:
     wallet = wallet or WalletConfig()
     return Outgoing(
@@ -396,7 +410,7 @@ def outgoing(
         clock=parts.clock,
         fee=wallet.fee_mote,
         daily_limit=wallet.daily_limit_mote,
-        prove=prove,
+        outcome=outcome,
     )
 
 

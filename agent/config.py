@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from agent.amo.trust import TrustRoot
 from agent.bsm.message import VehicleDetails
-from agent.errors import ConfigError
+from agent.errors import ConfigError, UsageError
 from agent.obd.guard import Limits
 from agent.privacy import Level
 from agent.toml import parse_toml
@@ -100,6 +101,12 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels:  privacy levels whose parcels are uploaded, always encrypted to the owner
     every_s: seconds between uploads
     keep_days: how long what was uploaded and read back stays on this disk as well
+    ca:      the one authority to be believed (PEM); without it, those of the system
+    pins:    "sha256/BASE64" of the public keys of node and storage; each shows one of them
+    certificate, certificate_key: our own, in PEM, where they ask for one
+    trust:   "HEIGHT:HASH" of a block that somebody trusted vouches for; from it on everything is
+             proven. Without it the nodes are compared with each other
+    trust_days: how old a trusted block may be; not above what the chain keeps evidence for
     """
 
     rpc: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -107,6 +114,12 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (Level.LV3,)
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
     keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 30.0
+    ca: Annotated[str, Meta(min_length=1)] | None = None
+    pins: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    certificate: Annotated[str, Meta(min_length=1)] | None = None
+    certificate_key: Annotated[str, Meta(min_length=1)] | None = None
+    trust: str | None = None
+    trust_days: Annotated[float, Meta(gt=0, le=365)] = 2.0
 
 
 class WalletConfig(_Section, frozen=True, kw_only=True):
@@ -179,6 +192,7 @@ def load_config(path: Path) -> Config:
     """Raises ConfigError with section, key, value and limit, in one line."""
     config = load_toml(path, Config)
     _check_addresses(path, config)
+    _check_trust(path, config.upload)
     if config.polls_key is not None and config.polls is None:
         raise ConfigError(f"{path}: polls_key = {config.polls_key!r}: only together with polls")
     for number, bus in enumerate(config.bus):
@@ -223,6 +237,14 @@ def _check_addresses(path: Path, config: Config) -> None:
     for key, url in _urls(config):
         if not _is_web_address(url):
             raise ConfigError(f"{path}: {key} = {url!r}: an http or https address")
+
+
+def _check_trust(path: Path, upload: UploadConfig | None) -> None:
+    if upload is not None and upload.trust is not None:
+        try:
+            TrustRoot.parse(upload.trust)
+        except UsageError as error:
+            raise ConfigError(f"{path}: upload.trust = {error}") from error
 
 
 def _is_web_address(text: str) -> bool:

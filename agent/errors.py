@@ -20,6 +20,8 @@
                +-- NotThereError        forget it, or look again what there is
                +-- NotAllowedError      leave it to whoever may, or to another time
                +-- BadTxError           stop: we made it wrongly
+          +-- LyingEndpointError  drop that endpoint, and ask another
+          +-- TrustExpiredError nothing is proven until a person names a newer block
 
 The message names the value that was wrong and the limit it broke, in one line.
 A ValueError or TypeError that reaches the service is a bug of ours.
@@ -133,10 +135,28 @@ class NotThereError(RefusedError):
 class NotAllowedError(RefusedError):
     """The chain lets another account do this, or this one at another time."""
 
-    hint = "Only the owner may do this, and some things only when what is open has ended."
+    hint = "Another account may do this, or this one at another time."
 
 
 class BadTxError(RefusedError):
     """The transaction was made wrongly and never passes as it is."""
 
     hint = "This is a fault of the agent or of a value handed to it; keep the message."
+
+
+class LyingEndpointError(RemoteError):
+    """What an endpoint said contradicts what is proven.
+
+    endpoint: its address, or two of them where each shows a chain that is signed
+    """
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"{endpoint}: {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
+
+
+class TrustExpiredError(RemoteError):
+    """The newest block that is trusted is older than the trusting period."""
+
+    hint = "Take height and hash of a recent block from a source you trust, as `upload.trust`."

@@ -483,6 +483,34 @@ class PolicySet(Event, frozen=True, array_like=True):
         return "PolicySet()"
 
 
+class EndpointDoubted(Event, frozen=True, array_like=True):
+    """A node was found lying about the chain, and is not asked again before the next start.
+
+    endpoint: its address; height: of the block that it lied about; reason: what proves it
+    """
+
+    kind: ClassVar[str] = "endpoint-doubted/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    endpoint: str
+    height: int
+    reason: str
+
+
+class HeaderTrusted(Event, frozen=True, array_like=True):
+    """A block of the chain was verified, and the next start begins with it.
+
+    root: "HEIGHT:HASH" of the block in the configuration that all trust comes from
+    hash: of the header, 32 bytes
+    """
+
+    kind: ClassVar[str] = "header-trusted/1"
+    level: ClassVar[Level] = Level.LV3
+    root: str
+    height: int
+    hash: bytes
+
+
 class SignalDoubted(Event, frozen=True, array_like=True):
     """A signal of the car disagrees with others while it drives; told once a drive.
 

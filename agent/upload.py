@@ -21,9 +21,11 @@ from agent.events import (
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
+    EndpointDoubted,
     ErasureBegun,
     ErasureDone,
     FundsShort,
+    HeaderTrusted,
     LogChecked,
     LogContinued,
     LogSealed,
@@ -76,6 +78,8 @@ NOT_IN_PARCELS = frozenset(
         TxEnded,
         TxRepeated,
         FundsShort,
+        EndpointDoubted,
+        HeaderTrusted,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

@@ -49,6 +49,7 @@ ROOF = {
     "capture",
     "playback",
     "signalsets",
+    "trusting",
     "watchdog",
     "whereabouts",
     "export",

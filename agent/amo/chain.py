@@ -17,8 +17,10 @@ from aiohttp import ClientSession
 from agent.amo.codes import QueryCode
 from agent.amo.jsonrpc import JsonRpc, Reply
 from agent.amo.rawjson import decode
+from agent.amo.tls import Trust
 from agent.amo.transaction import tx_hash
-from agent.amo.web import Http, Limits
+from agent.amo.web import SYSTEM_TRUST, Http, Limits
+from agent.clock import Clock
 from agent.errors import MalformedInputError, RefusedError, RemoteError, UsageError
 
 _HASH: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -58,9 +60,11 @@ class ChainReader:
         *,
         session: ClientSession | None = None,
         limits: Limits | None = None,
+        clock: Clock | None = None,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        self._http = Http(session, limits or Limits())
-        self._rpc = JsonRpc(endpoints, self._http)
+        self._http = Http(session, limits or Limits(), trust)
+        self._rpc = JsonRpc(endpoints, self._http, clock)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

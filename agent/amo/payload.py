@@ -27,9 +27,11 @@ _VALIDATOR_BYTES: Final = 32
 
 
 def transfer(to: str, *, mote: int = 0, parcel: str | None = None, udc: int = 0) -> Payload:
-    """Coins, or the ownership of a parcel; with a parcel given no coin moves."""
+    """Coins, or the ownership of a parcel; the chain would leave coins beside a parcel unmoved."""
     payload: Payload = {"to": address_of(to)}
     if parcel is not None:
+        if mote or udc:
+            raise UsageError(f"a transfer moves a parcel or coins, not both: {mote} mote given")
         return payload | {"parcel": parcel_of(parcel)}
     if mote == 0:
         raise UsageError("a transfer moves a parcel, or at least 1 mote")

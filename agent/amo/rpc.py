@@ -18,8 +18,9 @@ from agent.amo.codes import ResultCode, refusal
 from agent.amo.jsonrpc import Reply
 from agent.amo.kinds import OLDEST, expect_known, expect_sender, since
 from agent.amo.p256 import address_of
+from agent.amo.tls import Trust
 from agent.amo.transaction import Sendable, SignedTx, Signer, build, tx_hash
-from agent.amo.web import Limits
+from agent.amo.web import SYSTEM_TRUST, Limits
 from agent.clock import SECOND, Clock
 from agent.errors import PushbackError, RefusedError, RemoteError
 
@@ -55,8 +56,9 @@ class RpcClient(ChainReader):
         session: ClientSession | None = None,
         limits: Limits | None = None,
         patience_s: float = 60.0,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        super().__init__(endpoints, session=session, limits=limits)
+        super().__init__(endpoints, session=session, limits=limits, clock=clock, trust=trust)
         self._clock = clock
         self._patience_s = patience_s
         self._window: int | None = None

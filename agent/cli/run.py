@@ -24,6 +24,7 @@ from agent.compose import (
     radio,
     retainer,
     steady,
+    tls_trust,
     uploader,
 )
 from agent.config import Config, UploadConfig, WalletConfig, load_config
@@ -33,6 +34,7 @@ from agent.eventstore.state import EVENTS, READMODEL
 from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
 from agent.privacy import Level
 from agent.service import Service
+from agent.trusting import believing
 
 _log = structlog.get_logger()
 
@@ -91,9 +93,12 @@ async def _upload(
     stack: AsyncExitStack,
 ) -> None:
     """Parcels of the configured levels and the owner's desk, while the service runs."""
-    rpc = await stack.enter_async_context(RpcClient(config.rpc, clock=parts.clock))
-    storage = await stack.enter_async_context(StorageClient(config.storage))
-    out = outgoing(parts, rpc, wallet)
+    whom = tls_trust(config)
+    belief = await believing(config, parts, service, stack, whom)
+    client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
+    rpc = await stack.enter_async_context(client)
+    storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
+    out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
     seller = Seller(rpc, storage, parts.keys.account, out.submit)
     service.every(DESK_S, desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote).once)
     outward = uploader(parts, seller)

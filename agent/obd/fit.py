@@ -12,8 +12,8 @@ from agent.obd.profile import Profile
 SCORE_MIN: Final = 0.2
 RIGHT_MIN: Final = 5
 LEAD_MIN: Final = 1.5
-"""Our choices, measured on the recordings of dbc/README.md: the right file scores 0.37 and more,
-and is twice as good as the next one that describes another bus; a wrong one scores 0.15 at most."""
+"""Our choices. On recordings of five buses the right one of ten files scores 0.34 and more, a wrong
+one 0.21 at most, where the right one has 0.41; a bus that no file describes gives 0.08 at most."""
 IDS_MAX: Final = 2048
 """As many as an 11-bit bus has; identifiers beyond are not looked at."""
 

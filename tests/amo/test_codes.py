@@ -14,6 +14,7 @@ from agent.errors import (
     StaleTxError,
 )
 
+FORMAT = Path(__file__).parents[2] / "docs" / "formats" / "amo-transaction.md"
 SPEC = Path(__file__).parents[2].parent / "shared" / "spec" / "amo-protocol.md"
 
 
@@ -56,6 +57,14 @@ def test_every_code_has_a_text_and_an_error_that_says_what_to_do(code: ResultCod
 )
 def test_error_is_of_the_kind_its_caller_can_act_on(code: int, kind: type[RefusedError]) -> None:
     assert type(refusal(code, "", "node")) is kind
+
+
+def test_documented_table_of_refusals_is_the_one_in_use() -> None:
+    page = FORMAT.read_text(encoding="utf-8").split("## Refusals")[1].split("##")[0]
+    rows = re.findall(r"\| `(\w+Error)` \| ([0-9, ]+) \|", page)
+    written = {int(code): name for name, codes in rows for code in codes.split(",")}
+    codes = [int(code) for code in ResultCode if code is not ResultCode.OK]
+    assert written == {code: type(refusal(code, "", "node")).__name__ for code in codes}
 
 
 def test_refusal_names_place_meaning_code_and_the_words_of_the_chain_in_one_short_line() -> None:

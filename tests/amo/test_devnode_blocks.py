@@ -14,20 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from agent.amo.devnode import amino, instant, merkle
-from agent.amo.devnode.block import (
+from agent.amo.devnode.genesis import read_genesis
+from agent.amo.devnode.iavl import Inner, Tree
+from agent.amo.devnode.ledger import Ledger
+from agent.amo.p256 import Account
+from agent.amo.tendermint import amino, instant, merkle
+from agent.amo.tendermint.block import (
     block_from_json,
     consensus_hash,
     data_hash,
     results_hash,
     tx_proof,
 )
-from agent.amo.devnode.commit import commit_from_json, is_final, signed_power
-from agent.amo.devnode.genesis import read_genesis
-from agent.amo.devnode.iavl import Inner, Tree
-from agent.amo.devnode.ledger import Ledger
-from agent.amo.devnode.validators import from_json, from_stakes, in_order, set_hash
-from agent.amo.p256 import Account
+from agent.amo.tendermint.commit import commit_from_json, is_final, signed_power
+from agent.amo.tendermint.validators import from_json, from_stakes, in_order, set_hash
 from agent.amo.transaction import build
 from agent.errors import MalformedInputError
 

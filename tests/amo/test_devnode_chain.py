@@ -10,15 +10,15 @@ import pytest
 from nacl.signing import SigningKey
 
 from agent.amo.devnode.archive import Archive
-from agent.amo.devnode.block import data_hash, results_hash, tx_proof
 from agent.amo.devnode.chain import Chain
-from agent.amo.devnode.commit import Flag, is_final
 from agent.amo.devnode.genesis import Genesis, dev_genesis, read_genesis
 from agent.amo.devnode.mempool import MAX_TX_BYTES, Mempool, NotTakenError
 from agent.amo.devnode.node import DevNode
 from agent.amo.devnode.rpc_error import RpcError
-from agent.amo.devnode.validators import set_hash
 from agent.amo.p256 import Account
+from agent.amo.tendermint.block import data_hash, results_hash, tx_proof
+from agent.amo.tendermint.commit import Flag, is_final
+from agent.amo.tendermint.validators import set_hash
 from agent.amo.transaction import build
 from agent.clock import MS, SECOND, Clock, ManualClock, SystemClock
 from agent.errors import StoreError, UsageError

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -38,10 +39,13 @@ def test_payloads_of_a_recorded_run_are_the_ones_written_here() -> None:
 
 
 def test_recorded_parcel_ids_are_recomputed() -> None:
-    published, by_digest, _ = recorded()["parcel_id"]
+    published, by_digest, by_all = recorded()["parcel_id"]
     assert payload.parcel_id(published["storage_id"], b"\0").startswith(published["storage_id_hex"])
-    digest = bytes.fromhex(by_digest["parcel_id"][8:])
+    digest = hashlib.sha256(by_digest["data_utf8"].encode()).digest()
     assert payload.parcel_id(by_digest["storage_id"], digest) == by_digest["parcel_id"]
+    hashed = "".join(by_all[name] for name in ("owner", "metadata_utf8", "data_utf8"))
+    digest = hashlib.sha256(hashed.encode()).digest()
+    assert payload.parcel_id(by_all["storage_id"], digest) == by_all["parcel_id"]
     assert payload.storage_of(by_digest["parcel_id"]) == by_digest["storage_id"]
 
 
@@ -64,6 +68,8 @@ def test_extra_and_proxy_stand_only_where_they_are_given() -> None:
     [
         lambda: payload.transfer(BOB),
         lambda: payload.transfer(BOB, mote=-1),
+        lambda: payload.transfer(BOB, mote=1, parcel=PARCEL),
+        lambda: payload.transfer(BOB, udc=1, parcel=PARCEL),
         lambda: payload.transfer(BOB, mote=2**256 - 1),
         lambda: payload.transfer(BOB, mote=1, udc=2**32),
         lambda: payload.transfer("did:amo:" + BOB, mote=1),

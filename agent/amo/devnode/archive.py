@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from agent.amo.devnode.block import Block, block_from_json
-from agent.amo.devnode.commit import Commit, commit_from_json
 from agent.amo.devnode.outcome import BlockOutcome
-from agent.amo.devnode.validators import ValidatorSet, from_json, in_order
+from agent.amo.tendermint.block import Block, block_from_json
+from agent.amo.tendermint.commit import Commit, commit_from_json
+from agent.amo.tendermint.validators import ValidatorSet, from_json, in_order
 from agent.errors import MalformedInputError, StoreError, UsageError
 
 _SCHEMA: Final = """

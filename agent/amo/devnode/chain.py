@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from nacl.signing import SigningKey
 
 from agent.amo.devnode.archive import Archive, Made
-from agent.amo.devnode.block import Block, consensus_hash, data_hash, results_hash
-from agent.amo.devnode.commit import Commit, is_final, sign
 from agent.amo.devnode.genesis import Genesis
-from agent.amo.devnode.header import NO_BLOCK, Header
 from agent.amo.devnode.ledger import Ledger
-from agent.amo.devnode.validators import (
+from agent.amo.tendermint.block import Block, consensus_hash, data_hash, results_hash
+from agent.amo.tendermint.commit import Commit, is_final, sign
+from agent.amo.tendermint.header import NO_BLOCK, Header
+from agent.amo.tendermint.validators import (
     ValidatorSet,
     set_hash,
     total_power,

@@ -9,7 +9,7 @@ from agent.amo.devnode.outcome import TxFailedError
 from agent.amo.devnode.payload import Payload
 from agent.amo.devnode.stakes import Stakes
 from agent.amo.devnode.state import State
-from agent.amo.devnode.validators import ADDRESS_BYTES
+from agent.amo.tendermint.validators import ADDRESS_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from agent.amo.devnode.outcome import TxFailedError
 from agent.amo.devnode.payload import Payload
 from agent.amo.devnode.records import Delegation
 from agent.amo.devnode.stakes import Stake
-from agent.amo.devnode.validators import KEY_BYTES
+from agent.amo.tendermint.validators import KEY_BYTES
 
 _FIRST_DRAFT: Final = 1
 

@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from agent.amo.devnode import instant
 from agent.amo.devnode.config import ChainConfig, chain_config
 from agent.amo.devnode.iavl import Tree
 from agent.amo.devnode.payload import MAX_AMOUNT
 from agent.amo.devnode.stakes import Stake, Stakes
 from agent.amo.devnode.state import CONFIG_KEY, State
-from agent.amo.devnode.validators import (
+from agent.amo.tendermint import instant
+from agent.amo.tendermint.validators import (
     ADDRESS_BYTES,
     KEY_BYTES,
     Validator,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-from agent.amo.devnode.amino import sized, zigzag
+from agent.amo.tendermint.amino import sized, zigzag
 
 
 class Leaf:

@@ -9,8 +9,8 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
-from agent.amo.devnode.validators import public_key_json, validator_address
 from agent.amo.p256 import Account
+from agent.amo.tendermint.validators import public_key_json, validator_address
 from agent.errors import SealError, UsageError
 
 _PRIVATE_TYPE: Final = "tendermint/PrivKeyEd25519"

@@ -25,7 +25,7 @@ from agent.amo.devnode.records import hex_text
 from agent.amo.devnode.replay import ReplayGuard
 from agent.amo.devnode.stakes import Stakes
 from agent.amo.devnode.state import PROTOCOL_KEY, State
-from agent.amo.devnode.validators import ValidatorSet
+from agent.amo.tendermint.validators import ValidatorSet
 from agent.errors import MalformedInputError
 
 KINDS: Final[Mapping[str, Kind]] = {

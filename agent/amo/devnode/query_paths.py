@@ -11,7 +11,7 @@ from agent.amo.codes import QueryCode
 from agent.amo.devnode.ledger import Ledger
 from agent.amo.devnode.payload import MAX_UINT32, fields, read_hex, unquote
 from agent.amo.devnode.records import amount_text, encode_object, hex_text
-from agent.amo.devnode.validators import ADDRESS_BYTES
+from agent.amo.tendermint.validators import ADDRESS_BYTES
 from agent.errors import AgentError
 
 _WHOLE: Final = re.compile(rb"0|[1-9][0-9]{0,9}")

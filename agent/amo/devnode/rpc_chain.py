@@ -4,9 +4,6 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Final
 
-from agent.amo.devnode import instant
-from agent.amo.devnode.block import Block
-from agent.amo.devnode.header import BLOCK_PROTOCOL, NO_BLOCK
 from agent.amo.devnode.query import APP_VERSION
 from agent.amo.devnode.rpc_arguments import Arguments, Form
 from agent.amo.devnode.rpc_backend import (
@@ -19,7 +16,10 @@ from agent.amo.devnode.rpc_backend import (
     page_of,
 )
 from agent.amo.devnode.rpc_error import internal_error
-from agent.amo.devnode.validators import public_key_json
+from agent.amo.tendermint import instant
+from agent.amo.tendermint.block import Block
+from agent.amo.tendermint.header import BLOCK_PROTOCOL, NO_BLOCK
+from agent.amo.tendermint.validators import public_key_json
 
 TENDERMINT_VERSION: Final = "0.33.5"
 _P2P_PROTOCOL: Final = 7

@@ -5,7 +5,6 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Final
 
-from agent.amo.devnode.block import tx_proof
 from agent.amo.devnode.mempool import NotTakenError
 from agent.amo.devnode.query import ask
 from agent.amo.devnode.rpc_arguments import Arguments, Form
@@ -19,6 +18,7 @@ from agent.amo.devnode.rpc_backend import (
     text,
 )
 from agent.amo.devnode.rpc_error import internal_error
+from agent.amo.tendermint.block import tx_proof
 
 _UNCONFIRMED: Final = 30
 _MAX_UNCONFIRMED: Final = 100

@@ -13,7 +13,12 @@ from typing import Final
 from agent.amo.devnode.iavl import Tree
 from agent.amo.devnode.payload import Payload, stored_amount
 from agent.amo.devnode.records import Delegation, amount_text, encode_object
-from agent.amo.devnode.validators import ADDRESS_BYTES, ValidatorSet, from_stakes, validator_address
+from agent.amo.tendermint.validators import (
+    ADDRESS_BYTES,
+    ValidatorSet,
+    from_stakes,
+    validator_address,
+)
 
 _STAKE: Final = b"stake:"
 _DELEGATE: Final = b"delegate:"

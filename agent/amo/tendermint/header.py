@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.amo.devnode import amino, instant, merkle
+from agent.amo.tendermint import amino, instant, merkle
 
 BLOCK_PROTOCOL: Final = 10
 
@@ -130,11 +130,11 @@ def block_id_from_json(json: Mapping[str, Any]) -> BlockId:
 
 
 def header_from_json(json: Mapping[str, Any]) -> Header:
-    """The inverse of `Header.to_json`. KeyError or ValueError for anything else."""
+    """The inverse of `Header.to_json`. KeyError, ValueError, TypeError or AttributeError else."""
     return Header(
         block=int(json["version"]["block"]),
         app=int(json["version"]["app"]),
-        chain_id=json["chain_id"],
+        chain_id=json["chain_id"].encode().decode(),  # half a surrogate is no text
         height=int(json["height"]),
         time_ns=instant.from_text(json["time"]),
         last_block_id=block_id_from_json(json["last_block_id"]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from agent.amo.devnode import amino, merkle
+from agent.amo.tendermint import amino, merkle
 
 ADDRESS_BYTES: Final = 20
 KEY_BYTES: Final = 32

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agent.amo.devnode import amino
+from agent.amo.tendermint import amino
 from agent.clock import SECOND
 from agent.errors import MalformedInputError
 

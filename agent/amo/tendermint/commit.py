@@ -13,9 +13,10 @@ from typing import Any, Final
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from agent.amo.devnode import amino, instant, merkle
-from agent.amo.devnode.header import NO_BLOCK, BlockId, block_id_from_json
-from agent.amo.devnode.validators import ValidatorSet, total_power, validator_address
+from agent.amo.tendermint import amino, instant, merkle
+from agent.amo.tendermint.header import NO_BLOCK, BlockId, block_id_from_json
+from agent.amo.tendermint.validators import ValidatorSet, total_power, validator_address
+from agent.errors import MalformedInputError
 
 _PRECOMMIT: Final = 2
 _SIGNATURE_BYTES: Final = 64
@@ -118,24 +119,30 @@ def sign(
 
 
 def signed_power(commit: Commit, chain_id: str, validators: ValidatorSet) -> int:
-    """Power that signed for the block. -1 when a signature is wrong or the set does not fit."""
+    """Power that signed for the block.
+
+    Raises MalformedInputError when a signature is wrong or the set does not fit.
+    """
     if len(commit.votes) != len(validators):
-        return -1
+        raise MalformedInputError(f"{len(commit.votes)} votes of {len(validators)} validators")
     power = 0
-    for vote, validator in zip(commit.votes, validators, strict=True):
+    for at, (vote, validator) in enumerate(zip(commit.votes, validators, strict=True)):
         if vote.flag is Flag.ABSENT:
             continue
-        if vote.address != validator.address or not _verifies(
-            vote, commit, chain_id, validator.public
-        ):
-            return -1
+        if vote.address != validator.address:
+            raise MalformedInputError(f"vote {at} is by another than validator {at}")
+        if not _verifies(vote, commit, chain_id, validator.public):
+            raise MalformedInputError(f"signature of validator {at} is wrong")
         power += validator.power if vote.flag is Flag.COMMIT else 0
     return power
 
 
 def is_final(commit: Commit, chain_id: str, validators: ValidatorSet) -> bool:
     """Whether more than two thirds of the power signed, and every signature is right."""
-    return signed_power(commit, chain_id, validators) * 3 > total_power(validators) * 2
+    try:
+        return signed_power(commit, chain_id, validators) * 3 > total_power(validators) * 2
+    except MalformedInputError:
+        return False
 
 
 def _verifies(vote: Vote, commit: Commit, chain_id: str, public: bytes) -> bool:

@@ -7,9 +7,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
-from agent.amo.devnode import amino, merkle
-from agent.amo.devnode.commit import Commit, commit_from_json
-from agent.amo.devnode.header import BlockId, Header, header_from_json
+from agent.amo.tendermint import amino, merkle
+from agent.amo.tendermint.commit import Commit, commit_from_json
+from agent.amo.tendermint.header import BlockId, Header, header_from_json
 
 _PART_BYTES: Final = 65536
 
@@ -80,7 +80,11 @@ def tx_proof(txs: Sequence[bytes], index: int) -> merkle.Proof:
 
 def results_hash(codes: Sequence[int]) -> bytes:
     """Over the result codes of a block's transactions; AMO results carry no data."""
-    return merkle.root([amino.varint_field(1, code) for code in codes])
+    return merkle.root([result_leaf(code) for code in codes])
+
+
+def result_leaf(code: int, data: bytes = b"") -> bytes:
+    return amino.varint_field(1, code) + amino.bytes_field(2, data)
 
 
 def consensus_hash(max_bytes: int, max_gas: int) -> bytes:

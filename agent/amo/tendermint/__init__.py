@@ -1,0 +1,1 @@
+"""Blocks as Tendermint 0.33 makes, encodes, hashes and signs them."""
