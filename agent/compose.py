@@ -58,7 +58,7 @@ from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
-from agent.outgoing import Outgoing, Prove
+from agent.outgoing import Outcome, Outgoing
 from agent.polls import Polls
 from agent.pollsign import signed_polls
 from agent.record import Recorder
@@ -399,7 +399,7 @@ def outgoing(
     rpc: RpcClient,
     wallet: WalletConfig | None = None,
     *,
-    prove: Prove | None = None,
+    outcome: Outcome | None = None,
 ) -> Outgoing:
     wallet = wallet or WalletConfig()
     return Outgoing(
@@ -410,7 +410,7 @@ def outgoing(
         clock=parts.clock,
         fee=wallet.fee_mote,
         daily_limit=wallet.daily_limit_mote,
-        prove=prove,
+        outcome=outcome,
     )
 
 

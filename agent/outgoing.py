@@ -40,14 +40,15 @@ class Sent(msgspec.Struct, frozen=True):
     proof: str
 
 
-Prove = Callable[[str], Awaitable[str]]
-"""Hash of a transaction in a block -> who says that it is there. Raises RemoteError."""
+Outcome = Callable[[str], Awaitable[tuple[int, int, str]]]
+"""Hash of a transaction in a block -> height, code, and who says so. Raises RemoteError."""
 
 
 class Outgoing:
     """
     fee: mote for the block's proposer, with every transaction
     daily_limit: mote that may be spent unattended in 24 hours; None is no limit
+    outcome: who has the last word on what is in a block; without it, the node itself
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Outgoing:
         clock: Clock,
         fee: int = 0,
         daily_limit: int | None = None,
-        prove: Prove | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self._node = node
         self._signer = signer
@@ -69,7 +70,7 @@ class Outgoing:
         self._clock = clock
         self._fee = fee
         self._daily_limit = daily_limit
-        self._prove = prove
+        self._outcome = outcome
         self._pending = {signed.hash: signed for signed in books.pending()}
         self._one = asyncio.Lock()
 
@@ -185,8 +186,8 @@ class Outgoing:
 
     async def _end(self, signed: TxSigned, height: int, code: int) -> TxEnded:
         proof = ONE_ENDPOINT
-        if height and self._prove is not None:
-            proof = await self._prove(signed.hash)
+        if height and self._outcome is not None:
+            height, code, proof = await self._outcome(signed.hash)
         ended = TxEnded(signed.hash, height, code, proof)
         await self._journal.note(ended)
         self._pending.pop(signed.hash, None)

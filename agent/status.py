@@ -13,7 +13,7 @@ import msgspec
 
 from agent.clock import SECOND, Clock
 from agent.errors import LogCorruptError, MalformedInputError, SealError, StoreError, UsageError
-from agent.events import AgentStarted, DiskNarrowed, Event, VinRead, decode
+from agent.events import AgentStarted, DiskNarrowed, EndpointDoubted, Event, VinRead, decode
 from agent.eventstore import floor, note
 from agent.eventstore.ending import lost_tail
 from agent.eventstore.ladder import Step
@@ -115,6 +115,7 @@ def look(state: Path, clock: Clock, progress: Progress | None = None) -> Status:
         started = _last(model, log, AgentStarted)
         narrowed = _last(model, log, DiskNarrowed, first_seq)
         step = Step.ALL if narrowed is None else Step(narrowed.step)
+        doubted = _last(model, log, EndpointDoubted, first_seq)
         keys = _keys(state, chain.seal)
         return Status(
             now_ns=clock.now_ns(),
@@ -135,7 +136,7 @@ def look(state: Path, clock: Clock, progress: Progress | None = None) -> Status:
             step=step.name,
             clock=clock.quality.name,
             keys=keys,
-            wrong=list(_wrong(chain, lost, step, keys, running=process is not None)),
+            wrong=list(_wrong(chain, lost, step, keys, doubted, running=process is not None)),
         )
 
 
@@ -215,7 +216,13 @@ def _keys(state: Path, seal: Seal | None) -> dict[str, str]:
 
 
 def _wrong(
-    chain: Chain, lost: Missed, step: Step, keys: dict[str, str], *, running: bool
+    chain: Chain,
+    lost: Missed,
+    step: Step,
+    keys: dict[str, str],
+    doubted: EndpointDoubted | None,
+    *,
+    running: bool,
 ) -> Iterator[str]:
     """What the owner should see to."""
     if chain.end:
@@ -224,6 +231,8 @@ def _wrong(
         yield f"{lost.percent:.1f} % of all frames were lost, more than {LOST_PERCENT:.0f} %"
     if step >= Step.NO_BULK:
         yield f"the disk is so full that less is kept: {step.name}"
+    if doubted is not None:
+        yield f"the node {doubted.endpoint} was found lying: {doubted.reason}"
     seal, last_ns = chain.seal, chain.last_ns
     if running and seal is not None and last_ns is not None and last_ns - seal.t_ns > UNSEALED_NS:
         yield f"the log was not sealed for {(last_ns - seal.t_ns) / SECOND:.0f} s"

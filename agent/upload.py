@@ -74,12 +74,12 @@ NOT_IN_PARCELS = frozenset(
         ErasureDone,
         RangeHeld,
         RangeReleased,
-        EndpointDoubted,
-        HeaderTrusted,
         TxSigned,
         TxEnded,
         TxRepeated,
         FundsShort,
+        EndpointDoubted,
+        HeaderTrusted,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

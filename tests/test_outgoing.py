@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.amo import payload
+from agent.amo.belief import Belief
+from agent.amo.blocksource import BlockSource
 from agent.amo.rpc import Receipt, RpcClient
 from agent.archive import Archive
 from agent.clock import SystemClock
@@ -200,16 +202,26 @@ async def test_many_at_once_go_one_after_the_other_each_in_a_block(fair: Fair) -
 
 
 async def test_who_proves_a_transaction_has_the_last_word_on_it(fair: Fair) -> None:
-    async def liar(_hash: str) -> str:
+    async def liar(_hash: str) -> tuple[int, int, str]:
         raise RemoteError("no proof")
 
-    async def proven(_hash: str) -> str:
-        return "proven"
-
-    out = outgoing(fair.parts, fair.rpc, prove=liar)
+    out = outgoing(fair.parts, fair.rpc, outcome=liar)
     with pytest.raises(RemoteError, match="no proof"):
         await give(out, fair)
     assert len(out.pending()) == 1
-    [sent] = await outgoing(fair.parts, fair.rpc, prove=proven).resume()
-    assert sent.proof == "proven"
+
+    async with BlockSource(fair.net.rpc_url) as source:
+        believed = Belief([source], None).outcome
+        [sent] = await outgoing(fair.parts, fair.rpc, outcome=believed).resume()
+    assert sent.proof == "stated by one endpoint"
     assert await fair.coins() == (COINS - 7, COINS + 7)
+
+
+async def test_a_failure_that_is_proven_is_one_whatever_the_node_says(fair: Fair) -> None:
+    async def failed(_hash: str) -> tuple[int, int, str]:
+        return 5, 4, "proven"
+
+    with pytest.raises(RefusedError, match="failed in block 5") as caught:
+        await give(outgoing(fair.parts, fair.rpc, outcome=failed), fair)
+    assert caught.value.code == 4
+    assert transfers(fair.parts)[1][0].proof == "proven"

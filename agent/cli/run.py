@@ -13,7 +13,6 @@ from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
-from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import (
@@ -49,7 +48,6 @@ RETAIN_S = 60.0
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), required=True, help="A TOML file."
 )
-@PASSPHRASE
 def command(*, path: Path) -> None:
     """Collect, record and, if configured, upload, until SIGTERM.
 
@@ -58,8 +56,7 @@ def command(*, path: Path) -> None:
     log_to_stderr()
     config = load_config(path)
     device = device_key(config.keys)
-    state, guard = Path(config.state), of_keys(Path(config.state) / "keys")
-    with archive(state, SystemClock(), wait=False, device=device, passphrase=guard) as parts:
+    with archive(Path(config.state), SystemClock(), wait=False, device=device) as parts:
         asyncio.run(_serve(path, config, parts))
     with LogReader.open(parts.state / EVENTS) as log:
         follow(log, parts.state / READMODEL, AT_THE_END)
@@ -101,7 +98,7 @@ async def _upload(
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
-    out = outgoing(parts, rpc, wallet, prove=belief.prove)
+    out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
     seller = Seller(rpc, storage, parts.keys.account, out.submit)
     service.every(DESK_S, desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote).once)
     outward = uploader(parts, seller)

@@ -29,8 +29,9 @@ def command(*, state: Path, as_json: bool) -> None:
 
     Exit 1 where the owner should act: the end of the log is not where floor and seals have it,
     more than 1 % of all frames since the agent's start were lost, the disk is so full that less is
-    kept, the log was not sealed for ten minutes, a key is missing. Frames are counted once a
-    minute. Only the end of the log is held against what lies beside it; `log verify` checks all.
+    kept, the log was not sealed for ten minutes, a node of the chain was found lying, a key is
+    missing. Frames are counted once a minute. Only the end of the log is held against what lies
+    beside it; `log verify` checks all.
 
     Example: amo-agent status --state ./drive --json
     """

@@ -279,9 +279,8 @@ async def test_sale_from_registration_to_revocation_moves_coins_to_the_mote(each
     assert await each.balance(each.buyer) == each.start() - 100
     waiting = PendingRequest(each.buyer.address, each.buyer.public, 100)
     assert await seller.requests(parcel) == [waiting]
-    await seller.grant(
-        parcel, each.buyer.address, b"wrapped for the buyer", payment=100, by="owner"
-    )
+    wrapped = b"wrapped for the buyer"
+    await seller.grant(parcel, each.buyer.address, wrapped, payment=100, by="owner")
     earned = each.start() - each.registration_fee + 100 - each.hosting_fee
     assert await each.balance(each.owner) == earned
     assert await seller.requests(parcel) == []

@@ -391,6 +391,38 @@ async def test_transaction_of_another_hash_is_not_taken_for_it() -> None:
             await it.client.prove(TX_HASH)
 
 
+async def test_place_of_another_transaction_is_not_proven_by_a_smaller_tree() -> None:
+    """The path of the last of five is that of the last of two, which ended otherwise."""
+    truth = chain(3).grow(1, txs=[b"%d" % n for n in range(5)], codes=[0, 0, 0, 0, 4]).grow(2)
+    liar = Teller(truth)
+    answer = included(4, *truth.txs[4], 4)
+    at_proof(answer).update(index="1", total="2")
+    liar.on("tx", answer)
+    async with trial(liar) as it:
+        with pytest.raises(LyingEndpointError, match="result codes are not those"):
+            await it.client.prove(sha256(b"4").hexdigest())
+
+
+async def test_endpoint_that_is_dropped_meanwhile_is_not_asked_for_the_proof() -> None:
+    truth = with_txs()
+    halting, liar = Teller(truth), Teller(truth.fork(3).grow(5, chain_id="other"))
+    halting.on("block_results", failure("could not find results for height #4"))
+    async with trial(halting, liar) as it:
+        with pytest.raises(RemoteError, match="could not find results"):
+            await it.client.prove(TX_HASH)
+        assert [url for url, _, _ in it.doubts] == it.urls[1:]
+        assert liar.count("tx") == 0
+
+
+async def test_page_of_validators_is_cut_where_it_has_more_than_asked_for() -> None:
+    teller = Teller(chain())
+    long = told(chain(1, lambda _: alike(keys(300))).members(1), size=300)
+    teller.on("validators", long)
+    async with source(teller) as asked:
+        assert len(await asked.members(1)) == 300
+    assert teller.count("validators") == 3
+
+
 @pytest.mark.parametrize("codes", [(0, 0, 0, 0, 0), (4, 0, 0, 0, 0), (0, 0, 4), (), (0,) * 6])
 async def test_wrong_result_codes_are_refused(codes: tuple[int, ...]) -> None:
     truth = with_txs()

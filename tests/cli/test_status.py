@@ -19,6 +19,7 @@ from agent.events import (
     AskingChanged,
     BusChanged,
     DiskNarrowed,
+    EndpointDoubted,
     Event,
     InputCounted,
     InputLost,
@@ -151,6 +152,13 @@ def test_a_disk_that_is_full_and_a_missing_key_are_too(cli: Cli, state: Path) ->
     found = status(cli, state, 1)
     assert found["step"] == "NO_BULK"
     assert len(found["wrong"]) == 2
+
+
+def test_a_node_that_was_found_lying_is_too(cli: Cli, state: Path) -> None:
+    drive(state, EndpointDoubted("http://127.0.0.1:26657", 7, "height 7: it is forged"))
+    assert status(cli, state, 1)["wrong"] == [
+        "the node http://127.0.0.1:26657 was found lying: height 7: it is forged"
+    ]
 
 
 def test_bus_and_sleep_guard_are_shown_as_they_last_were(cli: Cli, state: Path) -> None:
