@@ -2,7 +2,7 @@
 
 import click
 
-from agent.cli import walletkeys
+from agent.cli import walletkeys, walletmove
 
 
 @click.group(name="wallet")
@@ -13,5 +13,5 @@ def command() -> None:
     """
 
 
-for _command in walletkeys.COMMANDS:
+for _command in (*walletkeys.COMMANDS, *walletmove.COMMANDS):
     command.add_command(_command)

@@ -1,10 +1,10 @@
-"""`amo-agent wallet`: the keys are made, shown, backed up, brought back and moved."""
+"""`amo-agent wallet`: the keys are made and shown."""
 
 import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,27 +14,17 @@ import click
 from agent.cli import passphrase as words
 from agent.cli.passphrase import PASSPHRASE
 from agent.cli.rest import DEVICE, device_at
-from agent.cli.show import STATE, bar, figures, watched
+from agent.cli.show import STATE, figures
 from agent.errors import ConfigError, UsageError
-from agent.eventstore.reader import LogReader
-from agent.eventstore.state import EVENTS
-from agent.restore import catch_up
-from agent.wallet import backup, keyfile, keyring, phrase
+from agent.wallet import backup, keyfile, phrase
 from agent.wallet.address import address
-from agent.wallet.keys import USES, create_keys, fill, in_token
-from agent.wallet.segments import SegmentStore
+from agent.wallet.keys import USES, create_keys, in_token
 
 STATE_OPTION = click.option("--state", type=click.Path(path_type=Path), default=STATE)
 FILE = click.Path(path_type=Path)
 UNPROTECTED = click.option("--unprotected", is_flag=True, help="Key files without a passphrase.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 EXTRA = click.option("--bip39-passphrase-file", "extra", type=FILE, help="A 25th word, in a file.")
-RING_PASSPHRASE = click.option(
-    "--keyring-passphrase-file", "ring_passphrase", type=FILE, help="Else it is asked for."
-)
-BACKUP_PASSPHRASE = click.option(
-    "--backup-passphrase-file", "backup_passphrase", type=FILE, help="Else it is asked for."
-)
 
 
 @click.command()
@@ -67,15 +57,15 @@ def create(
     told = None if len(tokens) == len(uris) else phrase.new_phrase()
     if told is not None and phrase_out is None and not sys.stdout.isatty():
         raise UsageError("the words are shown on a terminal alone; --phrase-out FILE writes them")
-    known = {} if told is None else phrase.scalars(told, _extra(extra))
+    known = {} if told is None else phrase.scalars(told, extra_word(extra))
     for use in [use for use, uri in tokens.items() if uri.startswith("dev:")]:
         known[use] = _of_seed(tokens.pop(use), asked_for=dev)
-    guard = _guard(unprotected=unprotected)
+    guard = new_guard(unprotected=unprotected)
     with _told(told, phrase_out):
-        _create(state, guard, device, known, tokens)
+        make(state, guard, device, known, tokens)
     if lost := sorted(use for use, uri in uris.items() if uri is not None):
         click.echo(f"no words bring back: {', '.join(lost)}", err=True)
-    _print(state, device, as_json=False)
+    print_keys(state, device, as_json=False)
 
 
 @click.command()
@@ -87,115 +77,10 @@ def show(state: Path, *, device: str | None, as_json: bool) -> None:
 
     Example: amo-agent wallet show --json
     """
-    _print(state, device, as_json=as_json)
+    print_keys(state, device, as_json=as_json)
 
 
-@click.command(name="backup")
-@click.argument("file", type=FILE)
-@STATE_OPTION
-@BACKUP_PASSPHRASE
-def backup_keys(file: Path, *, state: Path, backup_passphrase: Path | None) -> None:
-    """Write all keys, and those of the sealed events, into one encrypted FILE, which must be new.
-
-    Example: amo-agent wallet backup /media/usb/car.backup
-    """
-    guard = words.given(backup_passphrase, "Passphrase of the backup", twice=True)
-    backup.write_new(file, backup.pack(state / "keys", guard))
-    click.echo(f"{file}: what is erased later can be opened with it; make a new one then", err=True)
-
-
-@click.command()
-@click.argument("file", type=FILE, required=False)
-@click.option("--phrase", "by_phrase", is_flag=True, help="Ask for the 24 words, or read stdin.")
-@STATE_OPTION
-@BACKUP_PASSPHRASE
-@EXTRA
-@PASSPHRASE
-@UNPROTECTED
-@DEVICE
-def restore(
-    file: Path | None,
-    *,
-    by_phrase: bool,
-    state: Path,
-    backup_passphrase: Path | None,
-    extra: Path | None,
-    unprotected: bool,
-    device: str | None,
-) -> None:
-    """Bring keys back, into a state directory without any: from a backup FILE or by the words.
-
-    The words give account and owner key, with a new device key; only a backup opens what was
-    sealed in the log. What was erased since the backup stays erased.
-
-    Example: amo-agent wallet restore /media/usb/car.backup
-    """
-    if by_phrase == (file is not None):
-        raise UsageError("one of FILE and --phrase is needed")
-    if file is None:
-        known = phrase.scalars(_words(), _extra(extra))
-        _create(state, _guard(unprotected=unprotected), device, known)
-    else:
-        data = keyfile.read_private(file, backup.MAX_BYTES)
-        files = backup.unpack(data, words.given(backup_passphrase, "Passphrase of the backup"))
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fill(state / "keys", files, lambda unfinished: _catch_up(state, unfinished))
-    _print(state, device, as_json=False)
-
-
-@click.command(name="import")
-@click.argument("file", type=FILE)
-@click.option("--name", required=True, help="Which key of the file.")
-@STATE_OPTION
-@RING_PASSPHRASE
-@PASSPHRASE
-@UNPROTECTED
-@DEVICE
-def import_key(
-    file: Path,
-    *,
-    name: str,
-    state: Path,
-    ring_passphrase: Path | None,
-    unprotected: bool,
-    device: str | None,
-) -> None:
-    """Begin a wallet whose account key is one of the reference client's FILE (keys.json).
-
-    The other keys are new, and no words stand for these: make a backup.
-
-    Example: amo-agent wallet import ~/.amocli/keys/keys.json --name alice
-    """
-    entry = keyring.find(keyring.parse(keyfile.read_private(file, keyring.MAX_BYTES)), name)
-    opens = None
-    if entry.encrypted:
-        opens = words.given(ring_passphrase, "Passphrase of the keyring")
-    account = keyring.scalar(entry, opens)
-    _create(state, _guard(unprotected=unprotected), device, {"account": account})
-    click.echo(f"{file}: {keyring.WEAK}", err=True)
-    _print(state, device, as_json=False)
-
-
-@click.command()
-@click.argument("file", type=FILE)
-@click.option("--name", required=True, help="What the key is called there.")
-@STATE_OPTION
-@RING_PASSPHRASE
-@PASSPHRASE
-def export(file: Path, *, name: str, state: Path, ring_passphrase: Path | None) -> None:
-    """Write the account key into a new FILE for the reference client, encrypted.
-
-    Example: amo-agent wallet export keys.json --name alice
-    """
-    keys = state / "keys"
-    data = keyfile.read_private(keys / "account.key")
-    key, _ = keyfile.decode(data, "account", words.of_keys(keys))
-    guard = words.given(ring_passphrase, "Passphrase of the keyring", twice=True)
-    backup.write_new(file, keyring.build(name, key, guard))
-    click.echo(f"{file}: {keyring.WEAK}", err=True)
-
-
-COMMANDS = (create, show, backup_keys, restore, import_key, export)
+COMMANDS = (create, show)
 
 
 @contextmanager
@@ -215,13 +100,14 @@ def _told(told: str | None, out: Path | None) -> Iterator[None]:
             raise
 
 
-def _create(
+def make(
     state: Path,
     guard: bytes | None,
     device: str | None,
     known: dict[str, bytes],
     tokens: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
+    """Keys in a state directory without any. Raises UsageError, SealError."""
     there = device_at(device)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -237,43 +123,21 @@ def _of_seed(uri: str, *, asked_for: bool) -> bytes:
     return hashlib.sha256(uri.removeprefix("dev:").encode()).digest()
 
 
-def _guard(*, unprotected: bool) -> bytes | None:
+def new_guard(*, unprotected: bool) -> bytes | None:
     """The passphrase of key files to be made."""
     if unprotected:
         return None
     return words.named() or words.asked("Passphrase of the keys", twice=True)
 
 
-def _extra(path: Path | None) -> str:
+def extra_word(path: Path | None) -> str:
     try:
         return "" if path is None else words.secret(path).decode()
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8") from None
 
 
-def _words() -> str:
-    if sys.stdin.isatty():
-        return words.asked("The 24 words").decode()
-    return sys.stdin.buffer.read(words.MAX_BYTES).decode("ascii", errors="replace")
-
-
-def _catch_up(state: Path, unfinished: Path) -> None:
-    """What the log of the state directory tells of its keys."""
-    if not (state / EVENTS).exists() or not (unfinished / backup.SEGMENTS).exists():
-        return
-    with (
-        bar("looking") as progress,
-        LogReader.open(state / EVENTS) as log,
-        closing(SegmentStore(unfinished / backup.SEGMENTS)) as store,
-    ):
-        destroyed, later = catch_up(watched(log.read(), log.head().seq, progress), store)
-    if destroyed:
-        click.echo(f"{destroyed} keys that were erased since are destroyed again", err=True)
-    if later:
-        click.echo(f"{later} segments are later than the backup and cannot be opened", err=True)
-
-
-def _print(state: Path, device: str | None, *, as_json: bool) -> None:
+def print_keys(state: Path, device: str | None, *, as_json: bool) -> None:
     found = {use: _about(state / "keys", use, device) for use in USES}
     told: dict[str, Any] = {"address": address(bytes.fromhex(found["account"]["public"])), **found}
     click.echo(json.dumps(told) if as_json else figures(_for_people(told)))

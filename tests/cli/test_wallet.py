@@ -136,6 +136,7 @@ def test_a_backup_opens_the_old_log_elsewhere(cli: Cli, tmp_path: Path, secret: 
     (state / "keys").rename(tmp_path / "lost")
     opened = ("log", "show", state, "--open", "--kind", "vin-read", "--passphrase-file", secret)
     assert VIN not in cli(*opened).out
+    kept.chmod(0o755)  # as on a stick that knows no modes
     wrong = ("wallet", "restore", kept, "--state", state, "--backup-passphrase-file", secret)
     assert "does not open" in cli(*wrong).complaint
     right = ("wallet", "restore", kept, "--state", state, "--backup-passphrase-file", guard)
@@ -143,6 +144,25 @@ def test_a_backup_opens_the_old_log_elsewhere(cli: Cli, tmp_path: Path, secret: 
     assert publics(cli, state) == before
     assert VIN in cli(*opened).out
     assert "never replaced" in cli(*right).complaint
+
+
+def test_what_was_erased_since_a_backup_stays_erased(
+    cli: Cli, tmp_path: Path, secret: Path
+) -> None:
+    state, _ = made(cli, tmp_path, secret)
+    with archive(state, ManualClock(START_NS), wait=True, passphrase=b"open sesame") as parts:
+        parts.journal.write(VinRead(VIN, "obd"))
+    kept, guard = tmp_path / "kept", ("--backup-passphrase-file", secret)
+    assert cli("wallet", "backup", kept, "--state", state, *guard).code == 0
+    when = ("--level", 1, "--since", "2020-01-01", "--until", "2040-01-01", "--yes")
+    erased = cli("log", "erase", *when, state, "--passphrase-file", secret)
+    assert "1 keys destroyed" in erased.out
+    (state / "keys").rename(tmp_path / "lost")
+    restored = cli("wallet", "restore", kept, "--state", state, *guard)
+    assert "1 keys that were erased since are destroyed again" in restored.err
+    shown = cli("log", "show", state, "--open", "--kind", "vin-read", "--passphrase-file", secret)
+    assert shown.code == 0
+    assert VIN not in shown.out
 
 
 def test_a_backup_is_never_written_over_a_file(cli: Cli, tmp_path: Path, secret: Path) -> None:
