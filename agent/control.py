@@ -100,7 +100,9 @@ class Control:
                 self._serve, path=name_of(self._state), limit=ASKED_BYTES
             )
         except OSError as error:
-            raise UsageError(f"{self._state}: commands cannot reach it: {error.strerror}") from error
+            raise UsageError(
+                f"{self._state}: commands cannot reach it: {error.strerror}"
+            ) from error
 
     def close(self) -> None:
         if self._server is not None:

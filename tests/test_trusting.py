@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -16,7 +14,6 @@ from agent.clock import SECOND, ManualClock
 from agent.config import UploadConfig
 from agent.errors import LyingEndpointError
 from agent.events import EndpointDoubted, Event, HeaderTrusted
-from agent.service import Service
 from agent.trusting import EVERY_S, Trusting, believing
 from tests.amo.madechain import START_NS, MadeChain, Teller, alike, keys, source
 from tests.amo.nodes import served
@@ -123,9 +120,12 @@ async def test_configuration_says_what_is_believed(
     tx = b"a transaction"
     chain = MadeChain(lambda _: alike(FOUR)).grow(3).grow(1, txs=[tx], codes=[0]).grow(1)
     jobs: list[float] = []
-    service = cast("Service", SimpleNamespace(every=lambda seconds, _: jobs.append(seconds)))
+
+    def every(seconds: float, _: object) -> None:
+        jobs.append(seconds)
+
     async with served(Teller(chain).app()) as url, AsyncExitStack() as stack:
         config = UploadConfig(rpc=(url, f"{url}/"), storage=url, trust=trust)
-        belief = await believing(config, parts, service, stack, Trust())
+        belief = await believing(config, parts, every, stack, Trust())
         assert await belief.prove(sha256(tx).hexdigest()) == words
     assert jobs == ([EVERY_S] if trust else [])

@@ -28,6 +28,7 @@ COMMANDS = {
     "owner": "name, contact, age, sex and data use, sealed in the log",
     "key": "make and try a device key in a token or a TPM",
     "wallet": "keys, coins and consent",
+    "upload": "push what is pending to the storage service, now",
     "polls": "sign and check the file that says what a car is asked",
     "report": "a drive as a web page",
     "devnode": "an AMO node and storage service on this machine",

@@ -9,32 +9,25 @@ import click
 import structlog
 
 from agent import narrow
-from agent.amo.market import Seller
-from agent.amo.rpc import RpcClient
-from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
+from agent.cli.hall import hall
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import (
     configured,
-    desk,
     device_key,
     narrowing,
-    outgoing,
     radio,
     retainer,
     steady,
-    tls_trust,
-    uploader,
 )
 from agent.config import Config, UploadConfig, WalletConfig, load_config
+from agent.control import Control
 from agent.errors import ConfigError, UsageError
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import EVENTS, READMODEL
 from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
-from agent.privacy import Level
 from agent.service import Service
-from agent.trusting import believing
 
 _log = structlog.get_logger()
 
@@ -93,15 +86,10 @@ async def _upload(
     stack: AsyncExitStack,
 ) -> None:
     """Parcels of the configured levels and the owner's desk, while the service runs."""
-    whom = tls_trust(config)
-    belief = await believing(config, parts, service, stack, whom)
-    client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
-    rpc = await stack.enter_async_context(client)
-    storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
-    out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
-    seller = Seller(rpc, storage, parts.keys.account, out.submit)
-    service.every(DESK_S, desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote).once)
-    outward = uploader(parts, seller)
-    levels = [Level(level) for level in config.levels]
-    service.every(config.every_s, lambda: outward.once(levels))
-    service.every(RETAIN_S, retainer(parts, seller, outward, config.keep_days).once)
+    made = await hall(config, wallet, parts, service.every, stack)
+    service.every(DESK_S, made.desk.once)
+    service.every(config.every_s, made.upload)
+    service.every(RETAIN_S, retainer(parts, made.seller, made.uploader, config.keep_days).once)
+    control = Control(parts.state, made.methods())
+    await control.open()
+    stack.callback(control.close)
