@@ -86,9 +86,9 @@ async def _upload(
 ) -> None:
     """Parcels of the configured levels, now and then, for as long as the service runs."""
     whom = tls_trust(config)
-    await believing(config, parts, service, stack, whom)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
+    await believing(config, parts, service, stack, whom=whom, drop=rpc.drop)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
     seller = Seller(rpc, storage, parts.keys.account)
     outward = uploader(parts, seller)
