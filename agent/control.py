@@ -1,4 +1,4 @@
-"""The owner's commands reach the agent that runs by a socket of the kernel: nothing of it is on disk.
+"""The owner's commands reach the agent that runs by a socket of the kernel, with nothing on disk.
 
 The name of the socket follows from the state directory; it is in the abstract namespace of unix(7).
 Both ends look who the other is (SO_PEERCRED): the agent listens to root and to its own user, and a
@@ -167,12 +167,16 @@ async def asked(state: Path, method: str, *arguments: str) -> Any:
 def _told(line: bytes, gives: Any) -> Any:
     told = msgspec.json.decode(line)
     if "error" in told:
-        failure = msgspec.convert(told, Failure)
-        kind = getattr(errors, failure.error, UsageError)
-        if issubclass(kind, RefusedError):
-            raise kind(failure.message, code=failure.code)
-        raise kind(failure.message)
+        raise _error(msgspec.convert(told, Failure))
     return msgspec.convert(told["result"], gives)
+
+
+def _error(failure: Failure) -> AgentError:
+    kind = getattr(errors, failure.error, UsageError)
+    if issubclass(kind, RefusedError):
+        return kind(failure.message, code=failure.code)
+    made: AgentError = kind(failure.message)
+    return made
 
 
 def _failure(error: Exception) -> Failure:

@@ -21,14 +21,23 @@ EVERY_S: Final = 300.0
 _DAY_S: Final = 86_400
 _PAUSE_NS: Final = 3600 * SECOND
 
-Every = Callable[[float, Callable[[], Coroutine[Any, Any, object]]], None]
-"""(seconds, job)"""
-
 _log = structlog.get_logger()
 
 
+Every = Callable[[float, Callable[[], Coroutine[Any, Any, object]]], None]
+"""(seconds, job)"""
+Drop = Callable[[str, str], None]
+"""(endpoint, reason): who asks the same endpoints for other things leaves this one alone."""
+
+
 async def believing(
-    config: UploadConfig, parts: Archive, every: Every, stack: AsyncExitStack, whom: Trust
+    config: UploadConfig,
+    parts: Archive,
+    every: Every,
+    stack: AsyncExitStack,
+    *,
+    whom: Trust,
+    drop: Drop,
 ) -> Belief:
     """What others ask about the chain; proven where the configuration names a trusted block.
 
@@ -39,7 +48,7 @@ async def believing(
     if config.trust is None:
         return Belief(sources, None)
     root = TrustRoot.parse(config.trust)
-    trusting = Trusting(root, parts, sources, period_s=config.trust_days * _DAY_S)
+    trusting = Trusting(root, parts, sources, period_s=config.trust_days * _DAY_S, drop=drop)
     every(EVERY_S, trusting.once)
     return Belief(sources, trusting.light)
 
@@ -51,9 +60,16 @@ class Trusting:
     """
 
     def __init__(
-        self, root: TrustRoot, parts: Archive, sources: Sequence[BlockSource], *, period_s: float
+        self,
+        root: TrustRoot,
+        parts: Archive,
+        sources: Sequence[BlockSource],
+        *,
+        period_s: float,
+        drop: Drop,
     ) -> None:
         self._journal = parts.journal
+        self._drop = drop
         self._root = str(root)
         last = parts.trusted(self._root)
         self._height = last[0] if last else 0
@@ -79,3 +95,4 @@ class Trusting:
     def _doubt(self, endpoint: str, height: int, reason: str) -> None:
         _log.warning("endpoint dropped", endpoint=endpoint, height=height, reason=reason)
         self._journal.write(EndpointDoubted(endpoint, height, reason))
+        self._drop(endpoint, reason)

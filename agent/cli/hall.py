@@ -68,9 +68,9 @@ async def hall(
 ) -> Hall:
     """every: calls what has to be done now and then. Raises ConfigError."""
     whom = tls_trust(config)
-    belief = await believing(config, parts, every, stack, whom)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
+    belief = await believing(config, parts, every, stack, whom=whom, drop=rpc.drop)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
     out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
     seller = Seller(rpc, storage, parts.keys.account, out.submit)
