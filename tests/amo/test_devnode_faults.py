@@ -138,6 +138,34 @@ async def test_one_endpoint_can_lie_about_a_balance_and_two_that_differ_show_it(
         assert liar.node.state.balance(bytes.fromhex(ALICE.address)) == COINS
 
 
+async def test_node_lies_by_get_and_by_post_and_not_in_a_batch() -> None:
+    query = f'"{ALICE.address}"'.encode().hex()
+    params = {"path": "/balance", "data": query, "height": "0", "prove": False}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "abci_query", "params": params}
+    said = []
+    async with devnet(faulty("lying-balance")) as net, aiohttp.ClientSession() as http:
+        url = f'{net.rpc_url}/abci_query?path="/balance"&data=0x{query}'
+        async with http.get(url) as answer:
+            said.append((await answer.json())["result"])
+        async with http.post(net.rpc_url, json=call) as answer:
+            said.append((await answer.json())["result"])
+        async with http.post(net.rpc_url, json=[call, call | {"id": 2}]) as answer:
+            said += [each["result"] for each in await answer.json()]
+    lie, truth = f'"{COINS + lies.LIE_MOTE}"', f'"{COINS}"'
+    assert [each["response"]["log"] for each in said] == [lie, lie, truth, truth]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b"\xff", b'{"method":7,"id":1}'])
+async def test_garbage_is_answered_by_a_faulty_node_as_by_an_honest_one(body: bytes) -> None:
+    answered = []
+    names = ("replayed-response", "lying-balance", "fork", "wrong-code", "tx-dropped")
+    async with devnet(faulty(*names)) as net, devnet() as honest, aiohttp.ClientSession() as http:
+        for url in (net.rpc_url, honest.rpc_url):
+            async with http.post(url, data=body) as answer:
+                answered.append((answer.status, await answer.read()))
+    assert answered[0] == answered[1]
+
+
 @pytest.mark.parametrize("sequential", [False, True])
 async def test_forged_header_is_not_the_one_that_was_signed(*, sequential: bool) -> None:
     async with devnet(faulty("forged-header"), empty_blocks=True) as net:

@@ -205,9 +205,9 @@ async def asked_in(request: web.Request) -> Asked | None:
 
 def _asked(call: Mapping[str, Any]) -> Asked | None:
     method = METHODS.get(str(call.get("method")))
-    if method is None or call.get("id") is None or "params" not in call:
+    if method is None or call.get("id") is None:
         return None
-    arguments = rpc_arguments.from_json(method.signature, call["params"])
+    arguments = rpc_arguments.from_json(method.signature, call.get("params"))
     return Asked(str(call["method"]), arguments, call["id"])
 
 
