@@ -35,6 +35,7 @@ bench: $(READY)
 	$(BIN)/python -m bench.obd
 	$(BIN)/python -m bench.store --growth
 	$(BIN)/python -m bench.retention
+	$(BIN)/python -m bench.light
 
 hil: $(READY)
 	$(BIN)/python -m pytest -rs hil

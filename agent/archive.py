@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from agent import __version__
 from agent.clock import SECOND, Clock
 from agent.erase import Eraser
 from agent.errors import SealError, StoreError
-from agent.events import AgentStarted, AgentStopped, LogContinued, ParcelRegistered, decode
+from agent.events import (
+    AgentStarted,
+    AgentStopped,
+    HeaderTrusted,
+    LogContinued,
+    ParcelRegistered,
+    decode,
+)
 from agent.eventstore.anchor import Anchor, last_anchor
 from agent.eventstore.reader import LogReader
 from agent.eventstore.readmodel import ReadModel
@@ -25,6 +33,7 @@ from agent.wallet.keys import Keys, Signer, create_keys, load_keys, load_owner
 from agent.wallet.seal import Sealer, Unsealer
 from agent.wallet.segments import SegmentKeys, SegmentStore
 
+_LAST = "SELECT last_seq AS seq FROM kind_count WHERE kind = ?"
 SEGMENTS = "segments.db"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STUCK_NS = 10 * SECOND
@@ -73,6 +82,18 @@ class Archive:
         with ReadModel.open(self.state / "readmodel.db") as model:
             model.catch_up(self.log)
             return last_polls(model, signer)
+
+    def trusted(self, root: str) -> tuple[int, bytes] | None:
+        """Height and hash of the last block verified from that root; None where none was."""
+        with ReadModel.open(self.state / "readmodel.db") as model:
+            model.catch_up(self.log)
+            found = list(model.db.query(_LAST, [HeaderTrusted.kind]))
+        for recorded in islice(self.log.read(after=found[0]["seq"] - 1), 1) if found else ():
+            if recorded.kind == HeaderTrusted.kind:  # its body may be gone, and another follow
+                event = decode(recorded.kind, recorded.payload)
+                assert isinstance(event, HeaderTrusted)
+                return (event.height, event.hash) if event.root == root else None
+        return None
 
     def anchor(self) -> Anchor | None:
         """The last seal of the log; None while there is none. Raises StoreError."""

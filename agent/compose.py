@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent import capture
 from agent.amo.market import Seller
+from agent.amo.tls import Trust
 from agent.archive import Archive
 from agent.bsm.codec import Codec
 from agent.bsm.convert import Converter
@@ -18,7 +19,14 @@ from agent.bsm.snapshot import NO_DETAILS
 from agent.bsm.state import LATENCIES, VehicleState
 from agent.capture import Capture
 from agent.clock import SECOND, Clock
-from agent.config import BusConfig, Config, KeysConfig, RadioConfig, host_and_port
+from agent.config import (
+    BusConfig,
+    Config,
+    KeysConfig,
+    RadioConfig,
+    UploadConfig,
+    host_and_port,
+)
 from agent.deadband import DeadBand
 from agent.errors import ConfigError, SealError, StoreError, UsageError
 from agent.events import PollsUsed
@@ -29,7 +37,7 @@ from agent.files import used_percent
 from agent.installed import codec
 from agent.narrow import Narrowing
 from agent.obd.bus import bus_options, open_bus
-from agent.obd.dbc import Dbc, load_dbc
+from agent.obd.dbc import Dbc, load_dbc, load_dbcs
 from agent.obd.decode import Decoder
 from agent.obd.elm import ElmRequester
 from agent.obd.elmlink import check_address
@@ -38,9 +46,10 @@ from agent.obd.logfile import LogFile
 from agent.obd.needs import ecus, set_needs, usual_needs
 from agent.obd.poll import Need
 from agent.obd.poller import Poller
-from agent.obd.profile import load_profiles
+from agent.obd.profile import Profile, load_profiles, matching
 from agent.obd.replay import LogSource
 from agent.obd.request import ObdRequester
+from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.obd.sentry import Sentry
 from agent.obd.socketcan import filters
 from agent.obd.vin import VinFinder
@@ -61,7 +70,8 @@ from agent.watchdog import SystemdWatchdog
 
 DAY_NS = 86_400 * SECOND
 ADAPTER_WAIT_S = 4.0
-"""An adapter that returns is found within 10 s: this, 2 s of a try before, and its reset."""
+"""An adapter that returns is found within 10 s: this, 2 s of a try before, and its reset.
+A try over BLE that is on its way hears it; one that has just failed leaves 6 s for the next."""
 SWITCH_S = 0.0005
 """Our choice: a twentieth of what a message may be late."""
 
@@ -94,23 +104,58 @@ def recorder(
     )
 
 
-def decoder(dbcs: Sequence[str]) -> tuple[Decoder, list[str]]:
+def decoder(dbcs: Sequence[str], profile: str | None = None) -> tuple[Decoder, list[str]]:
     """A decoder of "FILE" and "CHANNEL=FILE", and what was left out of which file.
 
-    Raises UsageError for a file that cannot be used.
+    A directory in the place of a file: one of its files is chosen by what is sent on the channel.
+    profile: name of the only one that may be used
+
+    Raises UsageError for a file that cannot be used, ConfigError for a profile that fits none.
     """
-    profiles = load_profiles(files("agent.dbc"))
+    profiles = _profiles(profile)
     loaded: dict[str, list[Dbc]] = {}
+    sought: dict[str, list[Dbc]] = {}
     complaints: list[str] = []
     for text in dbcs:
         channel, path = _channel_and_path(text)
+        if path.is_dir():
+            found, left_out = load_dbcs(path)
+            sought.setdefault(channel, []).extend(found)
+            complaints += left_out
+            continue
         dbc = load_dbc(path)
         complaints += [f"{path}: {complaint}" for complaint in dbc.complaints]
         loaded.setdefault(channel, []).append(dbc)
-    unbound = loaded.pop("", [])
-    if unbound and loaded:
+    given = [*loaded, *sought]
+    if "" in given and set(given) != {""}:
         raise UsageError("either every DBC file has a channel (CHANNEL=FILE) or none has")
-    return Decoder(loaded or unbound, profiles), complaints
+    if twice := loaded.keys() & sought.keys():
+        where = ", ".join(sorted(twice)) or "every channel"
+        raise UsageError(f"{where}: DBC files or a directory of them, not both")
+    unbound = loaded.pop("", [])
+    every = [dbc for group in [*loaded.values(), *sought.values(), unbound] for dbc in group]
+    if profile is not None and not any(matching(profiles, [dbc]) for dbc in every):
+        raise ConfigError(f"profile {profile!r}: it fits none of the DBC files")
+    by_channel = {channel or EVERY_CHANNEL: group for channel, group in sought.items()}
+    seeker = Seeker(by_channel, profiles, only=profile is not None) if sought else None
+    return Decoder(loaded or unbound, profiles, seeker), complaints
+
+
+def seeker(directory: Path) -> tuple[Seeker, list[str]]:
+    """What chooses among the DBC files of a directory, and which of them cannot be used."""
+    found, left_out = load_dbcs(directory)
+    return Seeker({EVERY_CHANNEL: found}, _profiles(None)), left_out
+
+
+def _profiles(name: str | None) -> list[Profile]:
+    """All of ours, or the one of that name. Raises ConfigError."""
+    profiles = load_profiles(files("agent.dbc"))
+    if name is None:
+        return profiles
+    named = [profile for profile in profiles if profile.name == name]
+    if not named:
+        raise ConfigError(f"profile {name!r}: one of {[profile.name for profile in profiles]}")
+    return named
 
 
 def _channel_and_path(text: str) -> tuple[str, Path]:
@@ -133,7 +178,7 @@ def bus_sources(
     scheme, _, name = bus.uri.partition(":")
     if scheme == "elm":
         return [_adapter(bus, parts.clock, limits, needs, kept)]
-    decode, _ = decoder(bus.dbc)
+    decode, _ = decoder(bus.dbc, bus.profile)
     finder = VinFinder()
     if scheme == "replay":
         file = LogFile(name)
@@ -147,7 +192,7 @@ def bus_sources(
     sources = []
     if bus.queries:
         sentry = Sentry(Guard(name, limits, parts.clock.mono_ns()), parts.clock)
-        sources.append(_questions(bus, parts.clock, needs, sentry, kept))
+        sources.append(_questions(bus, parts.clock, needs, sentry, kept, decode))
 
     def listen() -> BusFeed:
         source = open_bus(bus.uri, listen_only=not bus.queries, only=only)
@@ -160,6 +205,8 @@ def _wanted(bus: BusConfig, name: str, decode: Decoder) -> set[int]:
     """The identifiers that the kernel is to let through. Raises ConfigError."""
     if not bus.uri.startswith("can:"):
         raise ConfigError(f"bus {bus.uri!r}: filter = true is for can: alone")
+    if any(_channel_and_path(text)[1].is_dir() for text in bus.dbc):
+        raise ConfigError(f"bus {bus.uri!r}: filter = true needs DBC files, not a directory")
     keys = decode.keys(name)
     if not keys:
         raise ConfigError(f"bus {bus.uri!r}: filter = true, but no file of dbc describes a frame")
@@ -191,7 +238,12 @@ def _adapter(
 
 
 def _questions(
-    bus: BusConfig, clock: Clock, needs: list[Need] | None, sentry: Sentry, kept: Capture | None
+    bus: BusConfig,
+    clock: Clock,
+    needs: list[Need] | None,
+    sentry: Sentry,
+    kept: Capture | None,
+    decode: Decoder,
 ) -> Source:
     interfaces = {"can": "socketcan", "virtual": "virtual"}
     scheme, _, name = bus.uri.partition(":")
@@ -202,7 +254,9 @@ def _questions(
     wanted = (usual_needs() if needs is None else needs) + set_needs(commands)
     return Source(
         f"obd:{name}",
-        lambda: ObdFeed(Poller(requester, clock, wanted, sentry, commands), sentry, kept),
+        lambda: ObdFeed(
+            Poller(requester, clock, wanted, sentry, commands), sentry, kept, decode.is_car
+        ),
     )
 
 
@@ -275,6 +329,18 @@ def _polls(path: Path, key: str | None, parts: Archive) -> Polls:
     signed.check_serial(parts.polls_used(signer))
     parts.journal.write(PollsUsed(signed.polls.serial, signed.digest, signer))
     return signed.polls
+
+
+def tls_trust(config: UploadConfig) -> Trust:
+    """Whom connections to node and storage believe. Raises ConfigError."""
+    given = (config.ca, config.certificate, config.certificate_key)
+    ca, certificate, key = (None if text is None else Path(text) for text in given)
+    made = Trust(ca=ca, pins=config.pins, certificate=certificate, key=key)
+    try:
+        made.context()
+    except ConfigError as error:
+        raise ConfigError(f"upload: {error}") from error
+    return made
 
 
 def outbox(state: Path) -> Path:

@@ -5,18 +5,19 @@ no radio, nothing uploaded. Keys are never in the file, nor are PINs; they lie i
 directory or where the file says.
 """
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from agent.amo.trust import TrustRoot
 from agent.bsm.message import VehicleDetails
-from agent.errors import ConfigError
+from agent.errors import ConfigError, UsageError
 from agent.obd.guard import Limits
 from agent.privacy import Level
+from agent.toml import parse_toml
 
 MAX_BYTES: Final = 1 << 20
 
@@ -30,8 +31,11 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class BusConfig(_Section, frozen=True, kw_only=True):
     """
     uri:     "can:can0", "slcan:/dev/ttyUSB0@500000", "udp:239.74.163.2:43113", "virtual:NAME",
-             "replay:FILE", or an ELM327: "elm:/dev/ttyUSB0@38400", "elm:tcp:HOST:PORT"
-    dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE"
+             "replay:FILE", or an ELM327: "elm:/dev/ttyUSB0@38400", "elm:tcp:HOST:PORT",
+             "elm:ble:AA:BB:CC:DD:EE:FF", "elm:ble:NAME"
+    dbc:     files that describe its frames; "FILE" or "CHANNEL=FILE". A directory in the place of
+             a file: the one of its files is used that clearly fits what is sent
+    profile: name of the one profile that may be used, "Toyota"; without it, what fits
     queries: whether OBD-II questions may be sent on it; false is listen-only
     filter:  whether the kernel keeps back what `dbc` does not describe; on can: alone
     signals: signal sets that say what more is asked: a FILE in the form of OBDb, or one of ours,
@@ -41,6 +45,7 @@ class BusConfig(_Section, frozen=True, kw_only=True):
 
     uri: Annotated[str, Meta(min_length=1)]
     dbc: tuple[str, ...] = ()
+    profile: Annotated[str, Meta(min_length=1)] | None = None
     queries: bool = False
     filter: bool = False
     signals: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
@@ -93,6 +98,12 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels:  privacy levels whose parcels are uploaded, always encrypted to the owner
     every_s: seconds between uploads
     keep_days: how long what was uploaded and read back stays on this disk as well
+    ca:      the one authority to be believed (PEM); without it, those of the system
+    pins:    "sha256/BASE64" of the public keys of node and storage; each shows one of them
+    certificate, certificate_key: our own, in PEM, where they ask for one
+    trust:   "HEIGHT:HASH" of a block that somebody trusted vouches for; from it on everything is
+             proven. Without it the nodes are compared with each other
+    trust_days: how old a trusted block may be; not above what the chain keeps evidence for
     """
 
     rpc: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -100,6 +111,12 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     levels: tuple[Annotated[int, Meta(ge=1, le=4)], ...] = (Level.LV3,)
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 3600.0
     keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 30.0
+    ca: Annotated[str, Meta(min_length=1)] | None = None
+    pins: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    certificate: Annotated[str, Meta(min_length=1)] | None = None
+    certificate_key: Annotated[str, Meta(min_length=1)] | None = None
+    trust: str | None = None
+    trust_days: Annotated[float, Meta(gt=0, le=365)] = 2.0
 
 
 class KeysConfig(_Section, frozen=True, kw_only=True):
@@ -157,6 +174,7 @@ def load_config(path: Path) -> Config:
     """Raises ConfigError with section, key, value and limit, in one line."""
     config = load_toml(path, Config)
     _check_addresses(path, config)
+    _check_trust(path, config.upload)
     if config.polls_key is not None and config.polls is None:
         raise ConfigError(f"{path}: polls_key = {config.polls_key!r}: only together with polls")
     for number, bus in enumerate(config.bus):
@@ -170,15 +188,6 @@ def load_config(path: Path) -> Config:
 def load_toml(path: Path, kind: type[Kind]) -> Kind:
     """A TOML file as that type. Raises ConfigError with section, key, value and limit."""
     return parse_toml(path, read_limited(path), kind)
-
-
-def parse_toml(path: Path, content: bytes, kind: type[Kind]) -> Kind:
-    """The same of what a file at `path` held."""
-    table = _table(path, content)
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_located(str(error), table)}") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:
@@ -201,25 +210,6 @@ def read_limited(path: Path, limit: int = MAX_BYTES) -> bytes:
     return content
 
 
-def _table(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
-def _located(message: str, table: dict[str, Any]) -> str:
-    """Turn msgspec's "… - at `$.bus[0].uri`" into "bus[0].uri = <value>: …"."""
-    text, _, where = message.partition(" - at `$")
-    steps = where.rstrip("`").lstrip(".").replace("[", ".").replace("]", "")
-    value: Any = table
-    for step in filter(None, steps.split(".")):
-        value = value[int(step) if isinstance(value, list) else step]
-    shown = "" if isinstance(value, dict) else f" = {value!r}"
-    place = where.rstrip("`").lstrip(".")
-    return f"{place}{shown}: {text}" if place else text
-
-
 def _check_addresses(path: Path, config: Config) -> None:
     for key, text in _sockets(config):
         try:
@@ -229,6 +219,14 @@ def _check_addresses(path: Path, config: Config) -> None:
     for key, url in _urls(config):
         if not _is_web_address(url):
             raise ConfigError(f"{path}: {key} = {url!r}: an http or https address")
+
+
+def _check_trust(path: Path, upload: UploadConfig | None) -> None:
+    if upload is not None and upload.trust is not None:
+        try:
+            TrustRoot.parse(upload.trust)
+        except UsageError as error:
+            raise ConfigError(f"{path}: upload.trust = {error}") from error
 
 
 def _is_web_address(text: str) -> bool:

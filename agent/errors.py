@@ -14,6 +14,12 @@
      +-- RemoteError            try again later; the log still has everything
           +-- PushbackError     try again later, and slower
           +-- RefusedError      do not try again; tell a person
+               +-- StaleTxError         build the transaction again and send it
+               +-- AlreadyDoneError     go on: the chain has it
+               +-- NotEnoughFundsError  wait for coins; what is to be sent stays queued
+               +-- NotThereError        forget it, or look again what there is
+               +-- NotAllowedError      leave it to whoever may, or to another time
+               +-- BadTxError           stop: we made it wrongly
           +-- LyingEndpointError  drop that endpoint, and ask another
           +-- TrustExpiredError nothing is proven until a person names a newer block
 
@@ -100,6 +106,42 @@ class RefusedError(RemoteError):
     def __init__(self, message: str, *, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class StaleTxError(RefusedError):
+    """The transaction is outside its window of blocks, or these very bytes were executed."""
+
+    hint = "Build the transaction again, for a height of now."
+
+
+class AlreadyDoneError(RefusedError):
+    """What was asked for stands on the chain already."""
+
+    hint = "Nothing is to be done."
+
+
+class NotEnoughFundsError(RefusedError):
+    """Coins of the account do not cover amount and fees."""
+
+    hint = "Put coins on the account, or send less."
+
+
+class NotThereError(RefusedError):
+    """The parcel, request, grant, storage or entry is not on the chain."""
+
+    hint = "Check the identifier; what it names may be gone, closed or never made."
+
+
+class NotAllowedError(RefusedError):
+    """The chain lets another account do this, or this one at another time."""
+
+    hint = "Another account may do this, or this one at another time."
+
+
+class BadTxError(RefusedError):
+    """The transaction was made wrongly and never passes as it is."""
+
+    hint = "This is a fault of the agent or of a value handed to it; keep the message."
 
 
 class LyingEndpointError(RemoteError):

@@ -400,6 +400,49 @@ class ConsentRevoked(Event, frozen=True, array_like=True):
     tx_hash: str
 
 
+class PolicySet(Event, frozen=True, array_like=True):
+    """The owner's rules from now on, as text (docs/formats/policy.md); the last one holds.
+
+    A rule may name the owner's home, and an address is Lv1. It has no text form, as OwnerNamed.
+    """
+
+    kind: ClassVar[str] = "policy-set/1"
+    level: ClassVar[Level] = Level.LV1
+    urgent: ClassVar[bool] = True
+    text: str
+
+    def __repr__(self) -> str:
+        return "PolicySet()"
+
+
+class EndpointDoubted(Event, frozen=True, array_like=True):
+    """A node was found lying about the chain, and is not asked again before the next start.
+
+    endpoint: its address; height: of the block that it lied about; reason: what proves it
+    """
+
+    kind: ClassVar[str] = "endpoint-doubted/1"
+    level: ClassVar[Level] = Level.LV3
+    urgent: ClassVar[bool] = True
+    endpoint: str
+    height: int
+    reason: str
+
+
+class HeaderTrusted(Event, frozen=True, array_like=True):
+    """A block of the chain was verified, and the next start begins with it.
+
+    root: "HEIGHT:HASH" of the block in the configuration that all trust comes from
+    hash: of the header, 32 bytes
+    """
+
+    kind: ClassVar[str] = "header-trusted/1"
+    level: ClassVar[Level] = Level.LV3
+    root: str
+    height: int
+    hash: bytes
+
+
 class SignalDoubted(Event, frozen=True, array_like=True):
     """A signal of the car disagrees with others while it drives; told once a drive.
 
@@ -581,6 +624,23 @@ class AskingChanged(Event, frozen=True, array_like=True):
     reason: str
     voltage_v: float | None
     left_wh: float
+
+
+class CarChosen(Event, frozen=True, array_like=True):
+    """Which file describes a bus from now on, found by what is sent on it.
+
+    origin: the bus, "can0"; dbc, profile: names; empty where nothing was clearly the best
+    reason: the numbers it was chosen by, or why nothing was; never the VIN
+
+    The names tell the model, so the level is that of the model.
+    """
+
+    kind: ClassVar[str] = "car-chosen/1"
+    level: ClassVar[Level] = Level.LV2
+    origin: str
+    dbc: str
+    profile: str
+    reason: str
 
 
 class TriggerFired(Event, frozen=True, array_like=True):

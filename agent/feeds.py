@@ -12,6 +12,7 @@ import structlog
 
 from agent.capture import Capture
 from agent.errors import SourceLostError
+from agent.events import CarChosen
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame, Counts, FrameSource
 from agent.obd.poller import Poller
@@ -63,7 +64,7 @@ class BusFeed:
             async for frames in self._source.batches():
                 yield partial(self._deliver, frames)
         except SourceLostError:
-            yield self._tell  # only at its end the source knows what it left unread
+            yield self._rest  # only at its end the source knows what it left unread
             raise
         except asyncio.CancelledError:
             yield self._finish
@@ -76,18 +77,25 @@ class BusFeed:
     def _deliver(self, frames: list[CanFrame], recorder: Recorder) -> None:
         before = decoded(self._decoder)
         signals = deliver_frames(frames, self._decoder, self._finder, recorder)
+        recorder.counted(self._source.uri, decoded(self._decoder) - before)
         if self._sentry is not None:
             self._sentry.frames(frames)
             self._sentry.signals(signals)
         if self._capture is not None:
             self._capture.frames(frames, self._decoder, self._finder)
             self._capture.signals(signals)
-        recorder.counted(self._source.uri, decoded(self._decoder) - before)
         self._tell(recorder)
 
     def _finish(self, recorder: Recorder) -> None:
         if self._capture is not None:
             self._capture.finish()
+        self._rest(recorder)
+
+    def _rest(self, recorder: Recorder) -> None:
+        """What was held until it was clear which car this is, too."""
+        before = decoded(self._decoder)
+        deliver_rest(self._decoder, recorder)
+        recorder.counted(self._source.uri, decoded(self._decoder) - before)
         self._tell(recorder)
 
     def _tell(self, recorder: Recorder) -> None:
@@ -126,15 +134,23 @@ class PositionFeed:
 
 
 class ObdFeed:
-    """Answers of the car's ECUs to what the poller asks, while the sleep guard lets it."""
+    """Answers of the car's ECUs to what the poller asks, while the sleep guard lets it.
+
+    is_car: who else wants to know the VIN
+    """
 
     def __init__(
-        self, poller: Poller, sentry: Sentry | None = None, capture: Capture | None = None
+        self,
+        poller: Poller,
+        sentry: Sentry | None = None,
+        capture: Capture | None = None,
+        is_car: Callable[[str], None] | None = None,
     ) -> None:
         self.taken = 0
         self._poller = poller
         self._sentry = sentry
         self._capture = capture
+        self._is_car = is_car
         self._lost = 0
 
     @property
@@ -166,6 +182,8 @@ class ObdFeed:
             recorder.diagnosed(fact)
         if reading.vin is not None:
             recorder.vin(reading.vin, "obd")
+            if self._is_car is not None:
+                self._is_car(reading.vin)
         if self._poller.lost > self._lost:
             recorder.lost("readings", self._poller.lost - self._lost, "obd: more than we take")
             self._lost = self._poller.lost
@@ -177,11 +195,24 @@ def deliver_frames(
     """One batch of frames, of a live bus or of a recording; the signals that were in it."""
     for vin in finder.feed(frames):
         recorder.vin(vin, frames[0].channel)
+        decoder.is_car(vin)
     signals = decoder.decode(frames)
     recorder.signals(signals)
-    for event in decoder.news():
-        recorder.tell(event)
+    _tell_news(decoder, recorder)
     return signals
+
+
+def deliver_rest(decoder: Decoder, recorder: Recorder) -> None:
+    """At the end of a bus or recording: the frames that the decoder still holds."""
+    recorder.signals(decoder.rest())
+    _tell_news(decoder, recorder)
+
+
+def _tell_news(decoder: Decoder, recorder: Recorder) -> None:
+    for event in decoder.news():
+        if isinstance(event, CarChosen):  # its names tell the model, which is for the log alone
+            _log.info("car looked at", bus=event.origin, found=bool(event.dbc))
+        recorder.tell(event)
 
 
 def decoded(decoder: Decoder) -> Counter[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from agent.bsm.schedule import Schedule
 from agent.clock import SECOND, ManualClock
-from agent.feeds import deliver_frames
+from agent.feeds import deliver_frames, deliver_rest
 from agent.obd.decode import Decoder
 from agent.obd.frame import CanFrame
 from agent.obd.vin import VinFinder
@@ -61,6 +61,7 @@ class Playback:
                 batch = []
             batch.append(frame)
         self._deliver(batch)
+        deliver_rest(self._decoder, self._recorder)
         self._move(due_ns)
 
     def _deliver(self, batch: list[CanFrame]) -> None:

@@ -20,7 +20,6 @@ import msgspec
 from msgspec import Meta
 
 from agent.clock import SECOND
-from agent.config import parse_toml
 from agent.deadband import Band
 from agent.errors import ConfigError
 from agent.obd.needs import needs_of
@@ -28,6 +27,7 @@ from agent.obd.pids import PID_OF
 from agent.obd.poll import Need
 from agent.obd.question import CURRENT_DATA, Question
 from agent.privacy import LEVELS
+from agent.toml import parse_toml
 
 LONGEST_S: Final = 60.0
 UNMAPPED: Final = "can."

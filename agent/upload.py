@@ -21,13 +21,16 @@ from agent.events import (
     ConsentRefused,
     ConsentRequested,
     ConsentRevoked,
+    EndpointDoubted,
     ErasureBegun,
     ErasureDone,
+    HeaderTrusted,
     LogChecked,
     LogContinued,
     LogSealed,
     ParcelChecked,
     ParcelRegistered,
+    PolicySet,
     RangeHeld,
     RangeReleased,
     TailLost,
@@ -57,6 +60,7 @@ NOT_IN_PARCELS = frozenset(
         ConsentGranted,
         ConsentRefused,
         ConsentRevoked,
+        PolicySet,
         LogChecked,
         LogContinued,
         TailLost,
@@ -66,6 +70,8 @@ NOT_IN_PARCELS = frozenset(
         ErasureDone,
         RangeHeld,
         RangeReleased,
+        EndpointDoubted,
+        HeaderTrusted,
     )
 )
 """Books of wallet and log: no buyer's business, and a parcel of receipts would need a receipt."""

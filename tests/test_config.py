@@ -87,6 +87,12 @@ def test_an_address_that_cannot_be_one_is_refused(url: str, tmp_path: Path) -> N
     assert f"upload.rpc = '{url}'" in refused(tmp_path, text)
 
 
+@pytest.mark.parametrize("trust", ["", "7", "7:AB", "x:" + "A" * 64])
+def test_a_trusted_block_of_another_form_is_refused(trust: str, tmp_path: Path) -> None:
+    text = GOOD + f'[upload]\nrpc = ["http://h"]\nstorage = "http://h"\ntrust = "{trust}"\n'
+    assert f"upload.trust = '{trust}' is not HEIGHT:HASH" in refused(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     "text", ["a = " + "[" * 20_000, "a = " + "9" * 5_000, "\x00", "a = 1\na = 2"]
 )

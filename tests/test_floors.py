@@ -6,7 +6,7 @@ from pathlib import Path
 
 AGENT = Path(__file__).parent.parent / "agent"
 
-GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files", "lean"}
+GROUND = {"errors", "clock", "signals", "position", "events", "privacy", "files", "lean", "toml"}
 DRIVERS = {"obd", "v2x", "amo"}
 DOMAIN = {"bsm", "eventstore", "parcel", "wallet"}
 GALLERY = {
@@ -22,6 +22,7 @@ GALLERY = {
     "survey",
     "erase",
     "hold",
+    "rules",
     "owner",
     "latency",
     "follow",
@@ -41,6 +42,7 @@ ROOF = {
     "capture",
     "playback",
     "signalsets",
+    "trusting",
     "watchdog",
     "whereabouts",
     "export",

@@ -8,7 +8,7 @@ import pytest
 
 from agent.lean import without
 
-HEAVY = ("asammdf", "pandas", "numpy", "lxml", "canmatrix")
+HEAVY = ("asammdf", "pandas", "numpy", "lxml", "canmatrix", "bleak", "dbus_fast")
 
 
 def test_service_loads_none_of_the_heavy_libraries_that_are_installed() -> None:

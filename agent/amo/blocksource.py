@@ -4,6 +4,7 @@ Its answers are checked in form only: `agent.amo.light` decides what is true.
 """
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,11 +20,13 @@ from agent.amo.tendermint.header import Header, header_from_json
 from agent.amo.tendermint.merkle import Proof, leaf_hash
 from agent.amo.tendermint.validators import ValidatorSet, from_json
 from agent.amo.tendermint.verify import MAX_VALIDATORS, SignedHeader
-from agent.amo.web import Limits
-from agent.errors import MalformedInputError, RemoteError
+from agent.amo.tls import Trust
+from agent.amo.web import SYSTEM_TRUST, Limits
+from agent.errors import MalformedInputError, RemoteError, UsageError
 
 HEADERS: Final = 20
 """Headers that a node gives at once."""
+_HASH: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _PAGE: Final = 100
 _MAX_AUNTS: Final = 32
 _MAX_CODE: Final = (1 << 32) - 1
@@ -56,8 +59,9 @@ class BlockSource(ChainReader):
         *,
         session: ClientSession | None = None,
         limits: Limits | None = None,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        super().__init__([endpoint], session=session, limits=limits)
+        super().__init__([endpoint], session=session, limits=limits, trust=trust)
         self.endpoint: Final = endpoint
 
     async def signed_header(self, height: int) -> SignedHeader:
@@ -84,7 +88,7 @@ class BlockSource(ChainReader):
 
     async def inclusion(self, hash_hex: str) -> Inclusion:
         """Of a transaction, by the hex of its hash. The leaf is of that hash, whatever was said."""
-        digest = bytes.fromhex(hash_hex)
+        digest = _digest(hash_hex)
         asked = {"hash": base64.b64encode(digest).decode(), "prove": True}
         reply = await self._rpc.call("tx", asked)
         proof = reply.at("proof", "proof")
@@ -106,6 +110,12 @@ class BlockSource(ChainReader):
         items = reply.at("txs_results").items()
         codes = tuple(_code(item.at("code")) for item in items)
         return Results(codes, tuple(map(result_leaf, codes, map(_data, items))))
+
+
+def _digest(hash_hex: str) -> bytes:
+    if not _HASH.fullmatch(hash_hex):
+        raise UsageError(f"transaction hash {hash_hex[:80]!r} is not 64 hex digits")
+    return bytes.fromhex(hash_hex)
 
 
 def _signed_header(json: Mapping[str, Any]) -> SignedHeader:

@@ -4,11 +4,14 @@ A data key is wrapped for a public key. The chain does not keep one, but every t
 carries its sender's, and a buyer has sent at least the request. So blocks are walked back
 from the latest until a transaction signed by that address is found. The address is a
 digest of the key and the signature is checked, so no node can put in a key of its own.
+Who has sent nothing that can still be found may show a key in a DID document; the digest
+binds that one too.
 """
 
 from typing import Final
 
 from agent.amo.chain import ChainReader
+from agent.amo.dids import public_in
 from agent.amo.transaction import parse
 from agent.errors import MalformedInputError
 
@@ -28,9 +31,9 @@ class BuyerKeys:
         self._walked: dict[str, int] = {}
 
     async def of(self, address: str) -> bytes | None:
-        """65 bytes; None where the blocks within reach hold nothing signed by the address.
+        """65 bytes; None where neither the blocks within reach nor a DID document hold a key.
 
-        That is so for a recipient whose request an agency has sent.
+        The blocks hold none of a recipient whose request an agency has sent.
         """
         if address not in self._found:
             status = await self._chain.status()
@@ -40,7 +43,12 @@ class BuyerKeys:
                 self._walked.get(address, 0) + 1,
             )
             await self._walk(address, low, status.latest_height)
-        return self._found.get(address)
+        return self._found.get(address) or await self._shown(address)
+
+    async def _shown(self, address: str) -> bytes | None:
+        """Asked for anew each time: its owner can put up, change or remove it in any block."""
+        entry = await self._chain.did(f"did:amo:{address}")
+        return None if entry is None else public_in(entry.get("document"), address)
 
     async def _walk(self, address: str, lowest: int, highest: int) -> None:
         for top in range(highest, lowest - 1, -_STEP):

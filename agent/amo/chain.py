@@ -17,8 +17,10 @@ from aiohttp import ClientSession
 from agent.amo.codes import QueryCode
 from agent.amo.jsonrpc import JsonRpc, Reply
 from agent.amo.rawjson import decode
+from agent.amo.tls import Trust
 from agent.amo.transaction import tx_hash
-from agent.amo.web import Http, Limits
+from agent.amo.web import SYSTEM_TRUST, Http, Limits
+from agent.clock import Clock
 from agent.errors import MalformedInputError, RefusedError, RemoteError, UsageError
 
 _HASH: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -58,9 +60,11 @@ class ChainReader:
         *,
         session: ClientSession | None = None,
         limits: Limits | None = None,
+        clock: Clock | None = None,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        self._http = Http(session, limits or Limits())
-        self._rpc = JsonRpc(endpoints, self._http)
+        self._http = Http(session, limits or Limits(), trust)
+        self._rpc = JsonRpc(endpoints, self._http, clock)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -151,6 +155,17 @@ class ChainReader:
         if reply is None:
             raise RemoteError("/config: malformed answer: it is empty")
         return reply.at("block_binding_window").whole()
+
+    async def protocol(self) -> int:
+        """The version of the rules in force: 4, 5 or 6."""
+        reply = await self._query("/version", None)
+        if reply is None:
+            raise RemoteError("/version: malformed answer: it is empty")
+        return reply.at("state_protocol_version").whole()
+
+    async def did(self, did: str) -> dict[str, object] | None:
+        """The document that `did.claim` put under this DID, and its owner where `claim` did."""
+        return await self._record("/did", did)
 
     async def _record(self, path: str, data: object) -> dict[str, object] | None:
         reply = await self._query(path, data)

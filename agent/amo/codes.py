@@ -1,20 +1,21 @@
-"""Result codes of the chain, their meaning in words, and what the sender should do.
+"""Result codes of the chain, their meaning in words, and the error each becomes.
 
 Numbers and names as amoabci 1.9.1 uses them; the same for protocols 4, 5 and 6.
 """
 
 from collections.abc import Mapping
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import Final
 
-
-class Advice(Enum):
-    """What to do about a code."""
-
-    DONE = "nothing to do"
-    RETRY = "build the transaction again and send it later"
-    FIX = "the transaction is made wrongly; it will never pass as it is"
-    REFUSE = "the chain's state does not allow it; tell a person"
+from agent.errors import (
+    AlreadyDoneError,
+    BadTxError,
+    NotAllowedError,
+    NotEnoughFundsError,
+    NotThereError,
+    RefusedError,
+    StaleTxError,
+)
 
 
 class ResultCode(IntEnum):
@@ -57,10 +58,6 @@ class ResultCode(IntEnum):
     @property
     def text(self) -> str:
         return _TEXTS[self]
-
-    @property
-    def advice(self) -> Advice:
-        return _ADVICE.get(self, Advice.REFUSE)
 
 
 class QueryCode(IntEnum):
@@ -109,27 +106,59 @@ _TEXTS: Final[Mapping[ResultCode, str]] = {
     ResultCode.UNKNOWN: "unknown transaction type, or an entry that cannot be read",
 }
 
-_ADVICE: Final[Mapping[ResultCode, Advice]] = {
-    ResultCode.OK: Advice.DONE,
-    ResultCode.IMPROPER_TX: Advice.RETRY,
-    ResultCode.VOTE_NOT_OPEN: Advice.RETRY,
-    ResultCode.STAKE_LOCKED: Advice.RETRY,
-    ResultCode.ANOTHER_DRAFT_IN_PROCESS: Advice.RETRY,
-    **dict.fromkeys(
-        (
-            ResultCode.BAD_PARAM,
-            ResultCode.INVALID_AMOUNT,
-            ResultCode.SELF_TRANSACTION,
-            ResultCode.BAD_SIGNATURE,
-            ResultCode.IMPROPER_STAKE_AMOUNT,
-            ResultCode.BAD_VALIDATOR,
-            ResultCode.IMPROPER_DRAFT_ID,
-            ResultCode.IMPROPER_DRAFT_CONFIG,
-            ResultCode.UNKNOWN,
-        ),
-        Advice.FIX,
+_ERRORS: Final[Mapping[type[RefusedError], tuple[ResultCode, ...]]] = {
+    StaleTxError: (ResultCode.IMPROPER_TX,),
+    NotEnoughFundsError: (ResultCode.NOT_ENOUGH_BALANCE,),
+    AlreadyDoneError: (
+        ResultCode.ALREADY_REQUESTED,
+        ResultCode.ALREADY_GRANTED,
+        ResultCode.PROPOSED_DRAFT,
+        ResultCode.ALREADY_VOTED,
+    ),
+    NotThereError: (
+        ResultCode.PARCEL_NOT_FOUND,
+        ResultCode.REQUEST_NOT_FOUND,
+        ResultCode.USAGE_NOT_FOUND,
+        ResultCode.DELEGATE_NOT_FOUND,
+        ResultCode.NO_STAKE,
+        ResultCode.NON_EXISTING_DRAFT,
+        ResultCode.NO_STORAGE,
+        ResultCode.UDC_NOT_FOUND,
+        ResultCode.NOT_FOUND,
+    ),
+    NotAllowedError: (
+        ResultCode.PERMISSION_DENIED,
+        ResultCode.MULTIPLE_DELEGATES,
+        ResultCode.HEIGHT_TAKEN,
+        ResultCode.LAST_VALIDATOR,
+        ResultCode.DELEGATE_EXISTS,
+        ResultCode.STAKE_LOCKED,
+        ResultCode.ANOTHER_DRAFT_IN_PROCESS,
+        ResultCode.VOTE_NOT_OPEN,
+    ),
+    BadTxError: (
+        ResultCode.BAD_PARAM,
+        ResultCode.INVALID_AMOUNT,
+        ResultCode.SELF_TRANSACTION,
+        ResultCode.BAD_SIGNATURE,
+        ResultCode.IMPROPER_STAKE_AMOUNT,
+        ResultCode.BAD_VALIDATOR,
+        ResultCode.IMPROPER_DRAFT_ID,
+        ResultCode.IMPROPER_DRAFT_CONFIG,
+        ResultCode.UNKNOWN,
     ),
 }
+_ERROR_OF: Final = {int(code): error for error, codes in _ERRORS.items() for code in codes}
+
+
+def refusal(code: int, log: str, where: str) -> RefusedError:
+    """The error to raise for a code other than OK; a code nobody listed is a RefusedError.
+
+    log: the chain's own words, of any length; where: an endpoint, a block, a parcel
+    """
+    words = " ".join(log.split())[:200]
+    said = f"code {code}: {words}" if words else f"code {code}"
+    return _ERROR_OF.get(code, RefusedError)(f"{where}: {text_of(code)} ({said})", code=code)
 
 
 def text_of(code: int) -> str:

@@ -1,7 +1,7 @@
 """JSON-RPC 2.0 as Tendermint 0.33 speaks it, over several endpoints that serve as one.
 
-The endpoint that answered last is asked first. One that is silent, broken or busy is
-passed over for the next; a node that understood and refused is believed.
+One endpoint that is silent, broken or busy is passed over for the next (agent.amo.endpoints); a
+node that understood and refused is believed.
 """
 
 import itertools
@@ -10,15 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.amo.endpoints import Endpoints
 from agent.amo.rawjson import decode
-from agent.amo.web import Http, checked_url
-from agent.errors import (
-    MalformedInputError,
-    PushbackError,
-    RefusedError,
-    RemoteError,
-    UsageError,
-)
+from agent.amo.web import Http
+from agent.clock import Clock, SystemClock
+from agent.errors import MalformedInputError, PushbackError, RefusedError, RemoteError
 
 _OK: Final = 200
 _OUR_FAULT: Final = (-32700, -32600, -32601, -32602)
@@ -83,11 +79,9 @@ class Reply:
 class JsonRpc:
     """Calls with named parameters; 64-bit integers go as decimal strings."""
 
-    def __init__(self, endpoints: Sequence[str], http: Http) -> None:
-        if not endpoints:
-            raise UsageError("no endpoint of a node is given; at least 1 is needed")
-        self._endpoints = [checked_url(endpoint) for endpoint in endpoints]
-        self._first = 0
+    def __init__(self, endpoints: Sequence[str], http: Http, clock: Clock | None = None) -> None:
+        """clock: for the waits of endpoints that failed; the machine's where none is given"""
+        self.endpoints = Endpoints(endpoints, clock or SystemClock())
         self._http = http
         self._ids = itertools.count(1)
 
@@ -100,16 +94,17 @@ class JsonRpc:
     async def find(self, method: str, params: Mapping[str, object], *, absent: str) -> Reply | None:
         """As `call`; None where the node's error says what `absent` says."""
         failures: list[RemoteError] = []
-        for step in range(len(self._endpoints)):
-            at = (self._first + step) % len(self._endpoints)
+        for endpoint in self.endpoints.in_turn():
             try:
-                reply = await self._ask(self._endpoints[at], method, params, absent)
+                reply = await self._ask(endpoint.url, method, params, absent)
             except RefusedError:
+                self.endpoints.answered(endpoint)
                 raise
             except RemoteError as error:
+                self.endpoints.failed(endpoint, error)
                 failures.append(error)
             else:
-                self._first = at
+                self.endpoints.answered(endpoint)
                 return reply
         busy = (failure for failure in failures if isinstance(failure, PushbackError))
         raise next(busy, failures[-1])

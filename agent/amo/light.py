@@ -77,26 +77,31 @@ class LightClient:
         self._fork: LyingEndpointError | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def sources(self) -> tuple[BlockSource, ...]:
+        """Those that were not found lying."""
+        return tuple(self._sources)
+
     async def verify(self, height: int, *, sequential: bool = False) -> Header:
         """The header of a height. sequential: one by one instead of by skipping."""
         if not 0 < height <= MAX_HEIGHT:
             raise UsageError(f"height {height} is not 1 to {MAX_HEIGHT}")
         async with self._turn:
             if not self._known:
-                self._keep(await self._ask(self._root.height, self._root_header))
+                self._keep(await self._ask(self._root_header))
             if height in self._known:
                 return self._known[height]
             start = self._start(height)
             way = HeaderPath.step if sequential else HeaderPath.skip
-            return await self._ask(height, partial(self._reach, start, height, way))
+            return await self._ask(partial(self._reach, start, height, way))
 
     async def newest(self) -> Header:
         """The last block but one, which witnesses have too; an older one where that is known."""
-        return await self._ask(0, self._newest)
+        return await self._ask(self._newest)
 
     async def prove(self, hash_hex: str) -> Proven:
         """That a transaction is in a block, and how it ended, by the hex of its hash."""
-        return await self._ask(0, partial(self._prove, hash_hex))
+        return await self._ask(partial(self._prove, hash_hex))
 
     async def _newest(self, source: BlockSource) -> Header:
         latest = (await source.status()).latest_height
@@ -132,7 +137,7 @@ class LightClient:
                     raise RemoteError(f"height {height} shows the result: {error}") from error
             await self._clock.sleep_until(self._clock.mono_ns() + _PAUSE_NS)
 
-    async def _ask(self, height: int, job: Callable[[BlockSource], Awaitable[Found]]) -> Found:
+    async def _ask(self, job: Callable[[BlockSource], Awaitable[Found]]) -> Found:
         """What the first endpoint that neither fails nor lies leads to."""
         failure: RemoteError | None = self._fork
         for source in [] if self._fork else list(self._sources):
@@ -148,7 +153,7 @@ class LightClient:
                 if self._fork:
                     raise
                 failure = failure if isinstance(failure, LyingEndpointError) else error
-        raise failure or RemoteError(f"height {height}: every endpoint was found lying before")
+        raise failure or RemoteError("every endpoint was found lying before")
 
     async def _root_header(self, source: BlockSource) -> Header:
         header = (await source.signed_header(self._root.height)).header
@@ -168,7 +173,8 @@ class LightClient:
             return self._known[above]
         when = instant.to_text(header.time_ns)
         raise TrustExpiredError(
-            f"trusted block {below} of {when} is older than {self._period_ns // SECOND} s"
+            f"trusted block {below} of {when} is older than {self._period_ns // SECOND} s; "
+            "a person has to name a newer one"
         )
 
     async def _reach(self, start: Header, height: int, way: _Way, source: BlockSource) -> Header:

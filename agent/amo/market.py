@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.amo import payload
 from agent.amo.buyerkeys import BuyerKeys
-from agent.amo.codes import ResultCode, text_of
+from agent.amo.codes import ResultCode, refusal
 from agent.amo.jsonrpc import Reply
 from agent.amo.p256 import address_of
 from agent.amo.rpc import Receipt, RpcClient
@@ -58,8 +58,8 @@ class Seller:
         """Store the body, then register it with the custody that `wrap` makes for its id.
 
         extra: what the chain keeps beside the parcel, for everyone to read. Doing it again
-        with the same body leads to the same parcel. Raises RefusedError with NO_STORAGE or
-        NOT_ENOUGH_BALANCE before a transaction is spent on it.
+        with the same body leads to the same parcel. Raises NotThereError (no such storage),
+        NotEnoughFundsError or NotAllowedError before a transaction is spent on it.
         """
         parcel = await self._storage.upload(body, self._signer, {})
         await self._expect_registrable(parcel)
@@ -112,7 +112,7 @@ class Seller:
         number = payload.storage_of(parcel)
         storage = await self._rpc.storage(number)
         if storage is None or storage.get("active") is not True:
-            raise _refused(ResultCode.NO_STORAGE, f"storage {number}")
+            raise refusal(ResultCode.NO_STORAGE, "", f"storage {number}")
         due = self._fee
         standing = await self._rpc.parcel(parcel)
         if standing is not None:
@@ -121,7 +121,7 @@ class Seller:
             due += Reply("/storage", storage).at("registration_fee").mote()
         balance = await self._rpc.balance(address_of(self._signer.public))
         if balance < due:
-            raise _refused(ResultCode.NOT_ENOUGH_BALANCE, f"{balance} mote where {due} are due")
+            raise refusal(ResultCode.NOT_ENOUGH_BALANCE, "", f"{balance} mote where {due} are due")
 
 
 class Buyer:
@@ -147,11 +147,11 @@ class Buyer:
     async def fetch(self, parcel_id: str) -> tuple[bytes, bytes]:
         """The body as it was stored, and the custody the owner gave with the grant.
 
-        Raises RefusedError with USAGE_NOT_FOUND where nothing is granted.
+        Raises NotThereError where nothing is granted.
         """
         usage = await self._rpc.usage(address_of(self._signer.public), payload.parcel_of(parcel_id))
         if usage is None:
-            raise _refused(ResultCode.USAGE_NOT_FOUND, f"parcel {parcel_id}")
+            raise refusal(ResultCode.USAGE_NOT_FOUND, "", f"parcel {parcel_id}")
         text = Reply("/usage", usage).at("custody").text()
         try:
             custody = bytes.fromhex(text)
@@ -163,8 +163,4 @@ class Buyer:
 def _expect_ours(standing: Mapping[str, object], parcel: str, us: str) -> None:
     """The owner and its proxy may register a parcel anew; others would pay for a refusal."""
     if us not in (standing.get("owner"), standing.get("proxy_account")):
-        raise _refused(ResultCode.PERMISSION_DENIED, f"parcel {parcel}")
-
-
-def _refused(code: ResultCode, what: str) -> RefusedError:
-    return RefusedError(f"{what}: {text_of(code)} (code {code:d})", code=code)
+        raise refusal(ResultCode.PERMISSION_DENIED, "", f"parcel {parcel}")

@@ -59,6 +59,17 @@ def public_from_hex(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
+def on_curve(public: bytes) -> bool:
+    """Whether these are the 65 bytes of an uncompressed point of P-256."""
+    if len(public) != PUBLIC_BYTES or public[0] != _UNCOMPRESSED:
+        return False
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+    except ValueError:
+        return False
+    return True
+
+
 def verify(public: bytes, message: bytes, signature64: bytes) -> bool:
     """Whether the key signed the message. A high s is taken, as the chain takes it.
 

@@ -13,11 +13,14 @@ from typing import Final
 
 from aiohttp import ClientSession
 
-from agent.amo.chain import ChainReader, Executed, expect_hash, line
-from agent.amo.codes import ResultCode, text_of
+from agent.amo.chain import ChainReader, Executed, expect_hash
+from agent.amo.codes import ResultCode, refusal
 from agent.amo.jsonrpc import Reply
+from agent.amo.kinds import OLDEST, expect_known, expect_sender, since
+from agent.amo.p256 import address_of
+from agent.amo.tls import Trust
 from agent.amo.transaction import SignedTx, Signer, build, tx_hash
-from agent.amo.web import Limits
+from agent.amo.web import SYSTEM_TRUST, Limits
 from agent.clock import SECOND, Clock
 from agent.errors import PushbackError, RefusedError, RemoteError
 
@@ -53,8 +56,9 @@ class RpcClient(ChainReader):
         session: ClientSession | None = None,
         limits: Limits | None = None,
         patience_s: float = 60.0,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
-        super().__init__(endpoints, session=session, limits=limits)
+        super().__init__(endpoints, session=session, limits=limits, clock=clock, trust=trust)
         self._clock = clock
         self._patience_s = patience_s
         self._window: int | None = None
@@ -91,7 +95,13 @@ class RpcClient(ChainReader):
     async def prepare(
         self, kind: str, payload: Mapping[str, object], signer: Signer, fee: int = 0
     ) -> SignedTx:
-        """A signed transaction that lives for about BINDING_BLOCKS blocks from now."""
+        """A signed transaction that lives for about BINDING_BLOCKS blocks from now.
+
+        Raises UsageError for what this chain would refuse whatever its state.
+        """
+        expect_sender(kind, payload, address_of(signer.public))
+        if since(kind, payload) > OLDEST:
+            expect_known(kind, payload, await self.protocol())
         bound = await self._binding_height()
         return build(kind, payload, signer=signer, fee=fee, last_height=bound)
 
@@ -140,14 +150,10 @@ def _expect_done(result: Reply, *, known: str = "") -> None:
     code = result.at("code").whole()
     log = result.at("log").text()
     if code != ResultCode.OK and not (code == ResultCode.IMPROPER_TX and known and log == known):
-        raise _refusal(code, log, result.endpoint)
+        raise refusal(code, log, result.endpoint)
 
 
 def _receipt(found: Executed) -> Receipt:
     if found.code != ResultCode.OK:
-        raise _refusal(found.code, found.log, f"block {found.height}")
+        raise refusal(found.code, found.log, f"block {found.height}")
     return Receipt(found.hash, found.height)
-
-
-def _refusal(code: int, log: str, where: str) -> RefusedError:
-    return RefusedError(f"{where}: {text_of(code)} (code {code}: {line(log)})", code=code)

@@ -24,9 +24,10 @@ from agent.amo.jsonrpc import Reply
 from agent.amo.p256 import address_of
 from agent.amo.payload import parcel_of
 from agent.amo.rawjson import decode
+from agent.amo.tls import Trust
 from agent.amo.token import signed_headers
 from agent.amo.transaction import Signer
-from agent.amo.web import Answer, Http, Limits, checked_url
+from agent.amo.web import SYSTEM_TRUST, Answer, Http, Limits, checked_url
 from agent.errors import MalformedInputError, RefusedError, RemoteError, UsageError
 
 LIMITS: Final = Limits(timeout_s=60.0, answer_bytes=128 * 1024 * 1024)
@@ -72,11 +73,12 @@ class StorageClient:
         form: Form | None = None,
         session: ClientSession | None = None,
         limits: Limits = LIMITS,
+        trust: Trust = SYSTEM_TRUST,
     ) -> None:
         self._endpoint = checked_url(endpoint)
         self._api = f"{self._endpoint}/api/v1"
         self._form = form
-        self._http = Http(session, limits)
+        self._http = Http(session, limits, trust)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -12,6 +12,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from aiohttp import (
+    ClientConnectorCertificateError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -20,6 +21,7 @@ from aiohttp import (
     FormData,
 )
 
+from agent.amo.tls import Trust
 from agent.errors import PushbackError, RemoteError, UsageError
 
 TOO_MANY_REQUESTS: Final = 429
@@ -37,6 +39,10 @@ class Limits:
 
     timeout_s: float = 10.0
     answer_bytes: int = 8 * 1024 * 1024
+
+
+SYSTEM_TRUST: Final = Trust()
+"""The authorities of the system, no certificate of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,14 @@ def checked_url(url: str) -> str:
 class Http:
     """One session, closed on leaving where it was made here."""
 
-    def __init__(self, session: ClientSession | None, limits: Limits) -> None:
+    def __init__(
+        self, session: ClientSession | None, limits: Limits, trust: Trust = SYSTEM_TRUST
+    ) -> None:
+        """Raises ConfigError for files of `trust` that cannot be used."""
         self._session = session
         self._ours = session is None
         self._limits = limits
+        self._tls = None if trust is SYSTEM_TRUST else trust.context()
 
     async def __aenter__(self) -> Self:
         if self._session is None:
@@ -101,10 +111,13 @@ class Http:
                 headers={"Accept-Encoding": "identity", **(headers or {})},
                 timeout=ClientTimeout(total=self._limits.timeout_s),
                 allow_redirects=False,
+                ssl=True if self._tls is None else self._tls,
             ) as response:
                 body = await self._read(response, url)
         except TimeoutError as error:
             raise RemoteError(f"{url}: no answer within {self._limits.timeout_s} s") from error
+        except ClientConnectorCertificateError as error:
+            raise RemoteError(f"{url}: {_distrust(error.certificate_error)}") from error
         except (ClientError, OSError, ValueError) as error:
             raise RemoteError(f"{url}: {type(error).__name__}: {_line(str(error))}") from error
         if response.status in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE):
@@ -134,6 +147,13 @@ def _retry_after_s(response: ClientResponse) -> float | None:
         return max(0.0, (when - now).total_seconds())
     except (ValueError, TypeError):  # neither: the server did not say
         return None
+
+
+def _distrust(error: Exception) -> str:
+    """A certificate seems not to be valid yet where our own clock was never set."""
+    told = getattr(error, "verify_message", "") or _line(str(error))
+    hint = "; or the clock here is wrong" if "valid" in told or "expired" in told else ""
+    return f"certificate refused: {told}{hint}"
 
 
 def _line(text: str) -> str:

@@ -1,25 +1,34 @@
-"""`amo-agent obd`: what recorded answers of a car's ECUs say."""
+"""`amo-agent obd`: what recorded answers of a car's ECUs say, and which car a recording is of."""
 
 import json
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import click
 import msgspec
 
 from agent.cli import EXIT_NOT_SO
 from agent.cli.show import along, one_line
+from agent.compose import seeker
 from agent.errors import MalformedInputError, UsageError
 from agent.obd.answer import Recorded, decoded
+from agent.obd.fit import Choice, Fit
+from agent.obd.logfile import LogFile
+from agent.obd.seek import Seeker
 from agent.obd.signalset import SignalSet, load_signal_set
+from agent.obd.vin import VinFinder
 
 LONGEST_LINE: Final = 1 << 20
+BATCH_FRAMES: Final = 2_000
+SHOWN: Final = 5
 
 
 @click.group(name="obd")
 def command() -> None:
-    """Decode recorded answers of a car's ECUs.
+    """Decode recorded answers of a car's ECUs; find the DBC file of a recording.
 
     Example: amo-agent obd decode --signals car.json answers.jsonl
     """
@@ -71,3 +80,74 @@ def _decoded(line: bytes, sets: list[SignalSet]) -> dict[str, object]:
     except (MalformedInputError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return {"ok": False, "error": " ".join(str(error).split())}
     return {"ok": True, "command_id": recorded.command_id, **found}
+
+
+@command.command()
+@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.option(
+    "--dbc",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    required=True,
+    help="Directory with the DBC files to choose from.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a bus.")
+def car(logs: tuple[str, ...], *, directory: Path, as_json: bool) -> None:
+    """Which DBC file describes each bus of a recording, with the scores of the best five.
+
+    It looks as `run` and `replay` do that are given the directory. A bus that is looked at
+    several times is told as it was the last time. Exit 1 where no bus has a file.
+
+    Example: amo-agent obd car drive.log.gz --dbc ./dbc
+    """
+    seeking, complaints = seeker(directory)
+    files = [LogFile(path) for path in logs]
+    found = dict(_looks(files, seeking))
+    for complaint in complaints + [f"{f.path}: {text}" for f in files for text in f.complaints]:
+        click.echo(f"amo-agent: {one_line(complaint)}", err=True)
+    for channel, choice in found.items():
+        click.echo(json.dumps(_told(channel, choice)) if as_json else _shown(channel, choice))
+    sys.exit(0 if any(choice.dbc for choice in found.values()) else EXIT_NOT_SO)
+
+
+def _looks(files: list[LogFile], seeking: Seeker) -> Iterator[tuple[str, Choice]]:
+    finder = VinFinder()
+    for file in files:
+        frames = iter(file)
+        while batch := list(islice(frames, BATCH_FRAMES)):
+            for vin in finder.feed(batch):
+                seeking.is_car(vin)
+            seeking.passed(batch)
+            yield from seeking.choices()
+        seeking.rest()
+        yield from seeking.choices()
+
+
+def _told(channel: str, choice: Choice) -> dict[str, Any]:
+    return {
+        "bus": channel,
+        "dbc": choice.dbc.name if choice.dbc else None,
+        "profile": choice.profile.name if choice.profile else None,
+        "reason": choice.reason,
+        "candidates": [_candidate(fit) for fit in choice.fits[:SHOWN]],
+    }
+
+
+def _candidate(fit: Fit) -> dict[str, Any]:
+    return {
+        "dbc": fit.dbc.name,
+        "score": round(fit.score, 3),
+        "right": fit.right,
+        "wrong": fit.wrong,
+        "seen": fit.seen,
+        "messages": len(fit.dbc.messages),
+        "profiles": {profile.name: round(share, 3) for profile, share in fit.profiles},
+    }
+
+
+def _shown(channel: str, choice: Choice) -> str:
+    name = one_line(choice.dbc.name) if choice.dbc else "no file"
+    profile = choice.profile.name if choice.profile else "none"
+    lines = [f"{one_line(channel)}: {name}, profile {profile}", f"  {one_line(choice.reason)}"]
+    lines += [f"  {fit.score:.2f}  {one_line(fit.dbc.name)}" for fit in choice.fits[:SHOWN]]
+    return "\n".join(lines)

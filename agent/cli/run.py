@@ -22,6 +22,7 @@ from agent.compose import (
     radio,
     retainer,
     steady,
+    tls_trust,
     uploader,
 )
 from agent.config import Config, UploadConfig, load_config
@@ -31,6 +32,7 @@ from agent.eventstore.state import EVENTS, READMODEL
 from agent.follow import AT_THE_END, FOLLOW_S, Follower, follow
 from agent.privacy import Level
 from agent.service import Service
+from agent.trusting import believing
 
 _log = structlog.get_logger()
 
@@ -83,8 +85,11 @@ async def _upload(
     config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack
 ) -> None:
     """Parcels of the configured levels, now and then, for as long as the service runs."""
-    rpc = await stack.enter_async_context(RpcClient(config.rpc, clock=parts.clock))
-    storage = await stack.enter_async_context(StorageClient(config.storage))
+    whom = tls_trust(config)
+    await believing(config, parts, service, stack, whom)
+    client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
+    rpc = await stack.enter_async_context(client)
+    storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
     seller = Seller(rpc, storage, parts.keys.account)
     outward = uploader(parts, seller)
     levels = [Level(level) for level in config.levels]

@@ -2,8 +2,9 @@
 
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -52,12 +53,25 @@ def looks(
     # multiprocessing's own Pool kills its processes, and hangs where one had a lock in hand
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
     try:
-        shares = pool.map(partial(_look, path, still, look), numbers[::_SHARE])
+        shares = _shares(pool, partial(_look, path, still, look), numbers[::_SHARE], 4 * processes)
         yield chain_of(_in_order(shares), map(look, reader.blocks(numbers.stop)))
     except BrokenProcessPool as error:
         raise StoreError(f"{path}: a process that helped to read it was killed") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _shares(
+    pool: ProcessPoolExecutor, share: Callable[[int], T], firsts: range, ahead: int
+) -> Iterator[T]:
+    """In order, so many at work at a time: a log may claim to have any number of blocks."""
+    under_way: deque[Future[T]] = deque()
+    for first in firsts:
+        under_way.append(pool.submit(share, first))
+        if len(under_way) >= ahead:
+            yield under_way.popleft().result()
+    for future in under_way:
+        yield future.result()
 
 
 def _beginning(first: int) -> int:

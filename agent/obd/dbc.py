@@ -14,6 +14,8 @@ from agent.obd.layout import Layout, MessageLayout
 FILE_BYTES_MAX = 1 << 22
 """Our choice; the largest files of the open collections have a tenth of that."""
 COMPLAINTS_MAX = 200
+FILES_MAX = 200
+"""Our choice; the largest open collection has 119, which take some 60 MB."""
 
 _SECTIONS: Final = {"VERSION", "NS_", "BS_", "BU_", "CM_"}
 """What a DBC file may consist of that describes no message."""
@@ -62,6 +64,27 @@ def load_dbc(path: Path | str) -> Dbc:
             raise UsageError(f"{path}: not a DBC file: it describes no message")
         layout.complaints.append("no message is described")
     return Dbc(path.stem, messages, _kept(layout.complaints))
+
+
+def load_dbcs(directory: Path) -> tuple[list[Dbc], list[str]]:
+    """Every *.dbc in and below a directory, in the order of their paths, and what was left out.
+
+    Files of the same content count once. What a file leaves out of itself is not told here.
+    Raises UsageError where there is none, or more than 200.
+    """
+    paths = sorted(directory.rglob("*.dbc"))
+    if not 0 < len(paths) <= FILES_MAX:
+        raise UsageError(f"{directory}: {len(paths)} DBC files; 1 to {FILES_MAX}")
+    loaded: dict[str, Dbc] = {}
+    left_out: list[str] = []
+    for path in paths:
+        try:
+            text = _text(path)
+            if text not in loaded:
+                loaded[text] = load_dbc(path)
+        except UsageError as error:
+            left_out.append(str(error))
+    return list(loaded.values()), left_out
 
 
 def _kept(complaints: list[str]) -> tuple[str, ...]:

@@ -10,16 +10,18 @@ from typing import Final
 
 from cantools.database.can import Message
 
-from agent.events import Event
+from agent.errors import ConfigError
+from agent.events import CarChosen, Event
 from agent.obd.bits import place
 from agent.obd.checksum import SIGNAL, ChecksumCheck, CounterCheck, FrameCheck, scheme_of
 from agent.obd.dbc import Dbc
+from agent.obd.fit import Choice
 from agent.obd.frame import EXTENDED_FLAG, CanFrame
 from agent.obd.plan import Plan, run
 from agent.obd.profile import Profile, Source, matching
+from agent.obd.seek import EVERY_CHANNEL, Seeker
 from agent.signals import Signal
 
-EVERY_CHANNEL = "*"
 WATCHED_FRAMES = 2000
 """Our choice: about a second of two busy buses."""
 
@@ -35,6 +37,9 @@ class Decoder:
     with each batch until 2,000 frames have been seen, then it stays. Where two files describe
     one identifier on one channel, the file given first counts.
 
+    seeker: what chooses the file of a channel that has none; until then its frames are held, and
+    once it cannot choose, they are undescribed.
+
     profiles that do not match the files are left out. Raises ConfigError where a matching
     profile maps a signal whose unit is unknown.
 
@@ -48,8 +53,9 @@ class Decoder:
         self,
         dbcs: Mapping[str, Sequence[Dbc]] | Sequence[Dbc],
         profiles: Sequence[Profile] = (),
+        seeker: Seeker | None = None,
     ) -> None:
-        self._given: Final = dbcs if isinstance(dbcs, Mapping) else {}
+        self._given: Final = dict(dbcs) if isinstance(dbcs, Mapping) else {}
         self._unbound: Final = () if isinstance(dbcs, Mapping) else tuple(dbcs)
         every = [dbc for group in self._given.values() for dbc in group] + list(self._unbound)
         self.profiles = matching(profiles, every)
@@ -59,6 +65,8 @@ class Decoder:
         self._bound: dict[int, str] = {}
         self._seen: dict[str, set[int]] = {}
         self._watched = 0
+        self._seeker = seeker
+        self._chosen: list[Event] = []
         plans = [plan for table in self._plans.values() for plan in table.values()]
         self._checks: Final = [plan.check for plan in plans if plan.check is not None]
 
@@ -69,6 +77,47 @@ class Decoder:
 
     def decode(self, frames: Sequence[CanFrame]) -> list[Signal]:
         """The signals of a batch, in the order of its frames. Every value is finite."""
+        if self._seeker is not None:
+            frames = self._seeker.passed(frames)
+            self._follow(self._seeker)
+        return self._decoded(frames)
+
+    def rest(self) -> list[Signal]:
+        """As decode, of the frames that are still held: at the end of what is read."""
+        if self._seeker is None:
+            return []
+        frames = self._seeker.rest()
+        self._follow(self._seeker)
+        return self._decoded(frames)
+
+    def is_car(self, vin: str) -> None:
+        """The car's VIN became known: it helps to choose."""
+        if self._seeker is not None:
+            self._seeker.is_car(vin)
+
+    def _follow(self, seeker: Seeker) -> None:
+        for channel, choice in seeker.choices():
+            reason = choice.reason
+            if choice.dbc is not None:
+                reason += self._use(channel, choice.dbc, choice)
+            dbc = "" if choice.dbc is None else choice.dbc.name
+            profile = "" if choice.profile is None else choice.profile.name
+            self._chosen.append(CarChosen(channel, dbc, profile, reason))
+
+    def _use(self, channel: str, dbc: Dbc, choice: Choice) -> str:
+        """Describe a channel by a file from now on; what is wrong with the profile, if anything."""
+        wrong = ""
+        try:
+            plans = _plans(dbc, [] if choice.profile is None else [choice.profile])
+        except ConfigError as error:
+            plans, wrong = _plans(dbc, []), f"; without its profile: {error}"
+        self._given[channel] = [dbc]
+        self._plans[id(dbc)] = plans
+        self._tables.pop(channel, None)
+        self._checks.extend(plan.check for plan in plans.values() if plan.check is not None)
+        return wrong
+
+    def _decoded(self, frames: Sequence[CanFrame]) -> list[Signal]:
         if self._unbound and (self._watched < WATCHED_FRAMES or not self._bound):
             self._watch(frames)
         out: list[Signal] = []
@@ -102,8 +151,9 @@ class Decoder:
         return None if plan is None else plan.names
 
     def news(self) -> list[Event]:
-        """What checksums and counters told since last asked."""
-        return [event for check in self._checks for event in check.news()]
+        """What checksums and counters told since last asked, and which files were chosen."""
+        chosen, self._chosen = self._chosen, []
+        return chosen + [event for check in self._checks for event in check.news()]
 
     def _watch(self, frames: Sequence[CanFrame]) -> None:
         """Learn which identifiers are on which channel, and bind the files accordingly."""

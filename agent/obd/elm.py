@@ -38,7 +38,7 @@ class ElmRequester:
         self._session: Session | None = None
 
     def connect(self) -> None:
-        """Open the line and set the adapter up, unless that is done. Takes at most 10 s.
+        """Open the line and set the adapter up, unless that is done. Takes at most 15 s.
 
         Raises SourceLostError where there is no adapter.
         """

@@ -1,12 +1,15 @@
-"""The line to an ELM327 adapter: bytes in, bytes out, over serial or TCP. No wait is long.
+"""The line to an ELM327 adapter: bytes in, bytes out, over serial, TCP or BLE. No wait is long.
 
 URIs: `elm:/dev/ttyUSB0@38400` (a serial port, USB or Bluetooth rfcomm, with its line speed in baud;
-38400 where none is given) and `elm:tcp:HOST:PORT` (adapters with Wi-Fi).
+38400 where none is given), `elm:tcp:HOST:PORT` (adapters with Wi-Fi) and `elm:ble:NAME` (adapters
+with Bluetooth Low Energy; NAME is an address, AA:BB:CC:DD:EE:FF, or what the adapter calls itself).
 """
 
 import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol
 
 import serial
@@ -18,6 +21,8 @@ SLICE_S: Final = 0.02
 WRITE_S: Final = 0.2
 CONNECT_S: Final = 2.0
 BAUD: Final = 38_400  # what an ELM327 speaks unless told otherwise
+LONGEST_NAME: Final = 248
+"""Bytes of a device's name (Bluetooth Core 5.4, volume 3, part C, 3.2.2)."""
 _CHUNK: Final = 4096
 
 
@@ -98,22 +103,31 @@ class SocketLink:
 
 def check_address(uri: str) -> None:
     """Raises ConfigError for a URI that names no line; nothing is opened."""
-    _parts(uri)
+    _opener(uri)
 
 
 def open_link(uri: str) -> Link:
     """Raises ConfigError as `check_address` does, SourceLostError when it cannot be opened."""
-    name, number, over_tcp = _parts(uri)
-    return SocketLink(name, number) if over_tcp else SerialLink(name, number)
+    return _opener(uri)()
 
 
-def _parts(uri: str) -> tuple[str, int, bool]:
-    """Host and port, or device and baud; and whether it is the former."""
+def _opener(uri: str) -> Callable[[], Link]:
     rest = uri.removeprefix("elm:")
     tcp = re.fullmatch(r"tcp:\[?([^\[\]/@]+?)\]?:(\d{1,5})", rest, re.ASCII)
     if tcp is not None and 0 < int(tcp[2]) < 1 << 16:
-        return tcp[1], int(tcp[2]), True
+        return partial(SocketLink, tcp[1], int(tcp[2]))
     device = re.fullmatch(r"(/[^@]+)(?:@(\d{3,7}))?", rest, re.ASCII)
-    if device is None:
-        raise ConfigError(f"bus {uri!r}: elm:/dev/NAME@BAUD or elm:tcp:HOST:PORT, port 1 to 65535")
-    return device[1], int(device[2] or BAUD), False
+    if device is not None:
+        return partial(SerialLink, device[1], int(device[2] or BAUD))
+    name = rest.removeprefix("ble:")
+    if name != rest and 0 < len(name.encode()) <= LONGEST_NAME and name.isprintable():
+        return partial(_over_ble, name)
+    raise ConfigError(
+        f"bus {uri!r}: elm:/dev/NAME@BAUD, elm:tcp:HOST:PORT, port 1 to 65535, or elm:ble:NAME"
+    )
+
+
+def _over_ble(name: str) -> Link:
+    from agent.obd.elmble import BleLink  # noqa: PLC0415  # loads bleak, which other lines do without
+
+    return BleLink(name)

@@ -51,18 +51,29 @@ class Counter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: Annotated[int, msgspec.Meta(ge=2)] | None = None
 
 
+class Car(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """vin: beginnings of the VINs it is for, "KMHK": WMI and VDS of ISO 3779"""
+
+    vin: tuple[Annotated[str, msgspec.Meta(pattern="^[0-9A-HJ-NPR-Z]{1,9}$")], ...] = ()
+
+    def fits(self, vin: str) -> bool:
+        return vin.startswith(self.vin)
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     name:     of the vehicle family, for people
     signals:  our name -> where it comes from
     checksum: of checksum.SCHEMES: what the signal CHECKSUM of any message of its files is
     counters: message -> its signal that counts its frames
+    car:      which cars it is for; a VIN that begins otherwise does not speak against it
     """
 
     name: str
     signals: dict[str, Source]
     checksum: str | None = None
     counters: dict[str, Counter] = {}
+    car: Car = Car()
 
 
 def load_profiles(directory: Traversable) -> list[Profile]:

@@ -12,6 +12,7 @@ from agent.errors import SealError
 from agent.privacy import Level
 from agent.wallet import hpke
 from agent.wallet.keys import Opener
+from agent.wallet.legacy import open_legacy
 
 VERSION: Final = b"\x01"
 KEY_BYTES: Final = 32
@@ -31,8 +32,15 @@ def wrap(data_key: bytes, to_public: bytes, *, parcel_id: str, level: Level) -> 
     return _wrap(data_key, to_public, _parcel_info(parcel_id, level))
 
 
-def unwrap(custody: bytes, opener: Opener, *, parcel_id: str, level: Level) -> bytes:
-    """Custody -> data key. Raises SealError for another reader's, parcel's or level's custody."""
+def unwrap(
+    custody: bytes, opener: Opener, *, parcel_id: str, level: Level, legacy: bool = False
+) -> bytes:
+    """Custody -> data key. Raises SealError for another reader's, parcel's or level's custody.
+
+    legacy: take one of the scheme that protects nothing too, which is bound to no parcel
+    """
+    if legacy and len(custody) == KEY_BYTES:
+        return open_legacy(custody, opener.public)
     return _unwrap(custody, opener, _parcel_info(parcel_id, level))
 
 

@@ -123,8 +123,11 @@ class Teller(Node):
         super().__init__()
         self.chain = chain
         for method in ("status", "commit", "validators", "blockchain", "tx", "block_results"):
-            tell = getattr(self, f"_{method}")
-            self.on(method, lambda _, call, tell=tell: tell(call["params"]))
+            self.on(method, self._tell)
+
+    def _tell(self, _: object, call: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(self, f"_{call['method']}")(call["params"])
+        return answer
 
     def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         sync = {

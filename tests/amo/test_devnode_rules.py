@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from agent.amo.codes import ResultCode
 from agent.amo.devnode.genesis import Genesis, dev_genesis, read_genesis
 from agent.amo.devnode.incentive import shares
 from agent.amo.devnode.ledger import Ledger
@@ -17,10 +18,11 @@ from agent.amo.devnode.payload import MAX_AMOUNT, Payload, quote, read_amount, u
 from agent.amo.devnode.query import ask
 from agent.amo.devnode.records import Delegation
 from agent.amo.devnode.stakes import Stake
-from agent.amo.p256 import Account
+from agent.amo.p256 import ORDER, Account
 from agent.amo.tendermint.validators import validator_address
 from agent.amo.transaction import signing_bytes
 from agent.errors import UsageError
+from tests.amo.recorded import recorded
 
 KEY = SigningKey(bytes(range(32)))
 PUBLIC = bytes(KEY.verify_key)
@@ -103,6 +105,17 @@ def test_payment_of_an_agency_can_be_taken_by_the_recipient_to_the_mote() -> Non
     assert (balance(own, CAROL), balance(own, BOB)) == (0, 10**6)
     assert run(own, signed("cancel", {"target": parcel}, sender=BOB)).code == 0
     assert (balance(own, CAROL), balance(own, BOB)) == (0, 10**6 + 1234567)
+
+
+def test_high_s_is_taken_as_the_real_node_takes_it_and_der_is_not() -> None:
+    own, raw = ledger(), signed("transfer", to_bob())
+    low = json.loads(raw)["signature"]["sig_bytes"]
+    high = low[:64] + f"{ORDER - int(low[64:], 16):064x}"
+    assert int(high[64:], 16) > ORDER // 2
+    assert run(own, raw.replace(low.encode(), high.encode())).code == 0
+    assert balance(own, BOB) == 10**6 + 5
+    der = "30440220" + low[:64] + "0220" + low[64:]
+    assert own.check(raw.replace(low.encode(), der.encode())).code == ResultCode.BAD_SIGNATURE
 
 
 def test_transaction_of_the_latest_block_is_left_to_the_cache_and_refused_in_a_block() -> None:
@@ -384,3 +397,11 @@ def test_genesis_that_cannot_be_used_is_a_usage_error(change: Mapping[str, objec
 def test_genesis_that_is_no_document_is_a_usage_error(document: object) -> None:
     with pytest.raises(UsageError):
         read_genesis(document)
+
+
+def test_recorded_addresses_of_validators_are_recomputed() -> None:
+    cases = recorded()["validator_address"]
+    assert len(cases) == 3
+    for case in cases:
+        public = bytes.fromhex(case["ed25519_public_key_hex"])
+        assert validator_address(public).hex().upper() == case["address"]

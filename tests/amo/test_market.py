@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
-from agent.amo import payload
+from agent.amo import dids, payload
 from agent.amo.buyerkeys import BuyerKeys, key_in
 from agent.amo.codes import ResultCode
 from agent.amo.devnode.genesis import dev_genesis
@@ -24,7 +24,7 @@ from agent.amo.storage import StorageClient
 from agent.amo.transaction import build
 from agent.clock import RecordedClock, SystemClock
 from agent.errors import RefusedError, RemoteError
-from tests.amo.nodes import Node, result, served
+from tests.amo.nodes import Node, result, sample, served
 
 OWNER, BUYER, AGENCY = (Account.from_seed(name) for name in ("owner", "buyer", "agency"))
 KEEPER, POOR = Account.from_seed("keeper"), Account.from_seed("poor")
@@ -201,6 +201,24 @@ async def test_recipient_an_agency_asked_for_has_no_key_until_it_has_signed(plac
     assert await seller.requests(parcel) == [PendingRequest(BUYER.address, BUYER.public, 7)]
 
 
+async def test_key_in_a_did_document_serves_where_no_transaction_is_found(place: Place) -> None:
+    asked = dids.claim(dids.document_of(BUYER.public))
+    await place.rpc.submit("did.claim", asked, BUYER)
+    far = BuyerKeys(place.rpc, walk_blocks=0)
+    assert await far.of(BUYER.address) == BUYER.public
+    assert await far.of(AGENCY.address) is None
+    await place.rpc.submit("did.dismiss", dids.dismiss(dids.did_of(BUYER.address)), BUYER)
+    assert await far.of(BUYER.address) is None
+
+
+async def test_key_of_another_in_a_did_document_is_not_the_buyers(place: Place) -> None:
+    shown = dids.document_of(BUYER.public)
+    shown["verificationMethod"] = dids.document_of(AGENCY.public)["verificationMethod"]
+    shown["authentication"] = dids.document_of(AGENCY.public)["authentication"]
+    await place.rpc.submit("did.claim", dids.claim(shown), BUYER)  # the chain does not compare
+    assert await BuyerKeys(place.rpc, walk_blocks=0).of(BUYER.address) is None
+
+
 async def test_discarded_parcel_is_off_sale(place: Place) -> None:
     parcel = (await place.seller().register(BODY, custody_for, {})).parcel_id
     await place.seller().discard(parcel)
@@ -248,6 +266,7 @@ def chain_of(height: int, busy: Callable[[int], bool]) -> Node:
 
 async def test_search_for_a_key_is_bounded_and_walks_only_new_blocks_again() -> None:
     chain = chain_of(1_000, lambda height: height % 10 == 0)
+    chain.on("abci_query", sample("did none"))
     async with served(chain.app()) as url, RpcClient([url], clock=SystemClock()) as rpc:
         keys = BuyerKeys(rpc, walk_blocks=100)
         assert await keys.of(BUYER.address) is None

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -28,13 +29,23 @@ def test_payloads_of_a_recorded_run_are_the_ones_written_here() -> None:
     assert payload.cancel(PARCEL, recipient=carol) == steps[44]
     assert steps[51].items() >= payload.grant(PARCEL, BOB, b"\x22").items()
     assert payload.revoke(PARCEL, BOB) == steps[56]
+    assert payload.close(1) == steps[20]
+    key = bytes.fromhex(steps[111]["validator"])
+    assert payload.stake(key, 10_001) == steps[111]
+    assert payload.delegate(steps[112]["to"], 10_000) == steps[112]
+    assert payload.retract(10_000) == steps[113]
+    assert payload.withdraw(1_000_000) == steps[116]
+    assert payload.vote(1, approve=True) == steps[120]
 
 
 def test_recorded_parcel_ids_are_recomputed() -> None:
-    published, by_digest, _ = recorded()["parcel_id"]
+    published, by_digest, by_all = recorded()["parcel_id"]
     assert payload.parcel_id(published["storage_id"], b"\0").startswith(published["storage_id_hex"])
-    digest = bytes.fromhex(by_digest["parcel_id"][8:])
+    digest = hashlib.sha256(by_digest["data_utf8"].encode()).digest()
     assert payload.parcel_id(by_digest["storage_id"], digest) == by_digest["parcel_id"]
+    hashed = "".join(by_all[name] for name in ("owner", "metadata_utf8", "data_utf8"))
+    digest = hashlib.sha256(hashed.encode()).digest()
+    assert payload.parcel_id(by_all["storage_id"], digest) == by_all["parcel_id"]
     assert payload.storage_of(by_digest["parcel_id"]) == by_digest["storage_id"]
 
 
@@ -57,6 +68,8 @@ def test_extra_and_proxy_stand_only_where_they_are_given() -> None:
     [
         lambda: payload.transfer(BOB),
         lambda: payload.transfer(BOB, mote=-1),
+        lambda: payload.transfer(BOB, mote=1, parcel=PARCEL),
+        lambda: payload.transfer(BOB, udc=1, parcel=PARCEL),
         lambda: payload.transfer(BOB, mote=2**256 - 1),
         lambda: payload.transfer(BOB, mote=1, udc=2**32),
         lambda: payload.transfer("did:amo:" + BOB, mote=1),
@@ -74,6 +87,17 @@ def test_extra_and_proxy_stand_only_where_they_are_given() -> None:
         lambda: payload.request(PARCEL, 1, recipient="AA"),
         lambda: payload.grant(PARCEL, "", b""),
         lambda: payload.revoke(PARCEL, BOB + "00"),
+        lambda: payload.close(-1),
+        lambda: payload.close(2**32),
+        lambda: payload.stake(bytes(31), 1),
+        lambda: payload.stake(bytes(33), 1),
+        lambda: payload.stake(bytes(32), 0),
+        lambda: payload.withdraw(0),
+        lambda: payload.withdraw(-1),
+        lambda: payload.delegate(BOB, 0),
+        lambda: payload.delegate("B0B", 1),
+        lambda: payload.retract(2**256 - 1),
+        lambda: payload.vote(2**32, approve=True),
         lambda: payload.parcel_id(1, b""),
         lambda: payload.storage_of("zz"),
     ],

@@ -506,3 +506,24 @@ def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError) as caught:
         RpcClient(["https://user:hunter2@node.example"], clock=ManualClock())
     assert "hunter2" not in str(caught.value)
+
+
+async def test_type_of_protocol_6_is_refused_on_a_chain_of_protocol_5_before_it_is_signed() -> None:
+    asked = node(abci_query=found({"state_protocol_version": 5}))
+    async with client(asked) as rpc:
+        with pytest.raises(UsageError, match="dismiss came with protocol 6"):
+            await rpc.prepare("did.dismiss", {"target": "did:amo:" + ALICE.address}, ALICE)
+    assert [params["path"] for _, params in asked.asked] == ["/version"]
+
+
+async def test_transfer_to_oneself_is_refused_before_anybody_is_asked() -> None:
+    asked = node()
+    async with client(asked) as rpc:
+        with pytest.raises(UsageError, match="to itself"):
+            await rpc.prepare("transfer", payload.transfer(ALICE.address, mote=1), ALICE)
+    assert not asked.asked
+
+
+async def test_recorded_version_of_the_protocol_is_read() -> None:
+    async with client(node(abci_query=sample("version"))) as rpc:
+        assert await rpc.protocol() == 6

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from nacl.signing import SigningKey
@@ -80,7 +81,7 @@ def test_no_field_of_a_header_can_be_changed(name: str) -> None:
     else:
         new = f"{old}x" if isinstance(old, str) else replace(old, parts_total=2)
     with pytest.raises(ForgedError, match=r"height 2: (commit is for another|header is of)"):
-        check(replace(HEADER, **{name: new}))
+        check(cast("Any", replace)(HEADER, **{name: new}))
 
 
 def test_commit_by_another_validator_is_refused() -> None:
@@ -157,8 +158,8 @@ def test_no_other_validator_set_is_taken(change: Change, reason: str) -> None:
 
 @pytest.mark.parametrize("change", [{"height": 3}, {"round": -1}, {"round": 1 << 31}])
 def test_commit_of_another_height_or_impossible_round_is_refused(change: dict[str, int]) -> None:
-    with pytest.raises(ForgedError, match="commit is of height"):
-        check(commit=replace(COMMIT, **change))
+    with pytest.raises(ForgedError, match="another height or of an impossible round"):
+        check(commit=cast("Any", replace)(COMMIT, **change))
 
 
 def test_next_header_builds_on_the_last_and_has_the_validators_it_named() -> None:

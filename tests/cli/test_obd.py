@@ -1,4 +1,4 @@
-"""`amo-agent obd`: recorded answers to values."""
+"""`amo-agent obd`: recorded answers to values, recorded buses to their files."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.obd.recordings import RAV4_LOG, TOYOTA_DBC, needs_recordings
 
 SET = """{"commands": [
   {"hdr": "7E4", "rax": "7EC", "cmd": {"22": "0101"}, "signals": [
@@ -50,3 +51,25 @@ def test_a_set_without_a_usable_command_is_wrong_input(cli: Cli, tmp_path: Path)
     result = cli("obd", "decode", "--signals", str(path), "-")
     assert result.code == 2
     assert "no command in it can be used" in result.err
+
+
+@needs_recordings
+def test_a_recording_is_told_its_file_and_its_profile_with_the_scores(cli: Cli) -> None:
+    result = cli("obd", "car", str(RAV4_LOG), "--dbc", str(TOYOTA_DBC.parents[1]), "--json")
+    assert result.code == 0
+    first, *_ = map(json.loads, result.out.splitlines())
+    assert (first["dbc"], first["profile"]) == (TOYOTA_DBC.stem, "Toyota")
+    best, second, *_ = first["candidates"]
+    assert best["dbc"] == TOYOTA_DBC.stem
+    assert best["score"] >= 1.5 * second["score"]
+
+
+@needs_recordings
+def test_a_bus_of_another_car_has_no_file_and_says_what_was_nearest(
+    cli: Cli, tmp_path: Path
+) -> None:
+    simcar = Path(__file__).parents[2] / "dbc" / "simcar.dbc"
+    (tmp_path / "simcar.dbc").write_bytes(simcar.read_bytes())
+    result = cli("obd", "car", str(RAV4_LOG), "--dbc", str(tmp_path))
+    assert result.code == 1
+    assert "no file fits: the best is simcar" in result.out

@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 import cbor2
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -395,6 +399,15 @@ def test_rt_31_device_key_that_is_no_point_of_the_curve_is_refused(
 ) -> None:
     data = note.encode(LOG.note(SIZE, device=change(CAR.public)))
     refused(changed(EVENT, seal=CAR.signed(data)), "not signed by its device")
+
+
+def test_rt_31_signature_of_another_curve_is_none_under_its_own_key() -> None:
+    for other in (ec.SECP256K1(), ec.BrainpoolP256R1()):
+        key = ec.derive_private_key(5, other)
+        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        r, s = decode_dss_signature(key.sign(b"message", ec.ECDSA(SHA256())))
+        signature = r.to_bytes(32, "big") + min(s, ORDER - s).to_bytes(32, "big")
+        assert not signed_by(point, b"message", signature)
 
 
 def test_rt_31_compressed_or_cut_key_is_none() -> None:

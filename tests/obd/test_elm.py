@@ -174,7 +174,7 @@ def test_a_serial_adapter_that_was_pulled_out_is_told_and_opened_again(tmp_path:
     device = tmp_path / "adapter"
     requester = ElmRequester(f"elm:{device}", CLOCK)
     for place in ("first", "second"):
-        with emulator(_folder(tmp_path, place)) as name:
+        with emulator(new_folder(tmp_path, place)) as name:
             device.symlink_to(name)
             requester.connect()
             assert len(requester.ask(0x01, 0x0D)) == 1
@@ -214,14 +214,14 @@ async def test_an_adapter_that_was_unplugged_is_read_again_without_a_restart(
     with archive(tmp_path / "state", CLOCK, wait=True) as parts:
         core = recorder(parts, None, codec())
         [source] = bus_sources(bus, parts, Limits())
-        service = _service(parts, core, source)
+        service = service_of(parts, core, source)
         running = asyncio.create_task(service.run(stop))
-        with emulator(_folder(tmp_path, "first"), port):
-            assert await _grown(core, 0) > 0
+        with emulator(new_folder(tmp_path, "first"), port):
+            assert await grown(core, 0) > 0
         lost = core.samples
-        with emulator(_folder(tmp_path, "second"), port):
+        with emulator(new_folder(tmp_path, "second"), port):
             back = CLOCK.mono_ns()
-            assert await _grown(core, lost) > lost
+            assert await grown(core, lost) > lost
             assert CLOCK.mono_ns() - back < 10 * SECOND
             stop.set()
             await running
@@ -243,7 +243,7 @@ async def test_a_signal_set_is_asked_through_an_adapter_up_to_the_log(
     stop = asyncio.Event()
     with archive(tmp_path / "state", CLOCK, wait=True) as parts:
         [source] = bus_sources(bus, parts, Limits(), needs(SPEED))
-        service = _service(parts, recorder(parts, None, codec()), source)
+        service = service_of(parts, recorder(parts, None, codec()), source)
         running = asyncio.create_task(service.run(stop))
         found: set[str] = set()
         async with asyncio.timeout(15):
@@ -255,13 +255,13 @@ async def test_a_signal_set_is_asked_through_an_adapter_up_to_the_log(
         await running
 
 
-def _folder(place: Path, name: str) -> Path:
+def new_folder(place: Path, name: str) -> Path:
     folder = place / name
     folder.mkdir()
     return folder
 
 
-def _service(parts: Archive, core: Recorder, source: Source) -> Service:
+def service_of(parts: Archive, core: Recorder, source: Source) -> Service:
     return Service(
         core,
         journal=parts.journal,
@@ -273,7 +273,7 @@ def _service(parts: Archive, core: Recorder, source: Source) -> Service:
     )
 
 
-async def _grown(core: Recorder, above: int) -> int:
+async def grown(core: Recorder, above: int) -> int:
     """How many samples there are when there are more than `above`, or after 15 s."""
     end = CLOCK.mono_ns() + 15 * SECOND
     while core.samples <= above and CLOCK.mono_ns() < end:

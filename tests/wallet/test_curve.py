@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from agent.errors import SealError
@@ -52,6 +55,31 @@ def test_a_signature_with_a_high_s_is_refused(owner: FileKey) -> None:
     signature = owner.sign(b"message")
     high = curve.ORDER - int.from_bytes(signature[32:], "big")
     assert not curve.verify(owner.public, b"message", signature[:32] + high.to_bytes(32, "big"))
+
+
+def test_a_signature_in_der_is_refused(owner: FileKey) -> None:
+    good = owner.sign(b"message")
+    r, s = (int.from_bytes(half, "big") for half in (good[:32], good[32:]))
+    der = encode_dss_signature(r, s)
+    assert not curve.verify(owner.public, b"message", der)
+    assert not curve.verify(owner.public, b"message", der[:64])
+    assert not curve.verify(owner.public, b"message", der[-64:])
+
+
+@pytest.mark.parametrize("other", [ec.SECP256K1(), ec.BrainpoolP256R1()], ids=lambda c: str(c.name))
+def test_a_signature_of_another_curve_is_refused_with_its_key(other: ec.EllipticCurve) -> None:
+    key = ec.derive_private_key(5, other)
+    r, s = decode_dss_signature(key.sign(b"message", ec.ECDSA(SHA256())))
+    signature = curve.fixed_width(r, s)
+    with pytest.raises(SealError, match="not on P-256"):
+        curve.verify(curve.public_bytes(key), b"message", signature)
+
+
+@pytest.mark.parametrize("length", [0, 33, 64, 66, 97])
+def test_a_public_key_of_another_length_is_refused(owner: FileKey, length: int) -> None:
+    public = (owner.public * 2)[:length]
+    with pytest.raises(SealError, match=f"{length} bytes"):
+        curve.verify(public, b"message", owner.sign(b"message"))
 
 
 def test_each_changed_byte_of_a_signature_is_found(owner: FileKey) -> None:

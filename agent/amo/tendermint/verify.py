@@ -47,9 +47,9 @@ def check_named(signed: SignedHeader, chain_id: str, height: int) -> None:
     if header.chain_id != chain_id:
         raise ForgedError(height, f"header is of chain {header.chain_id[:60]!r}, not {chain_id!r}")
     if header.height != height:
-        raise ForgedError(height, f"header is of height {header.height}")
+        raise ForgedError(height, "header is of another height")
     if commit.height != height or not 0 <= commit.round <= _MAX_ROUND:
-        raise ForgedError(height, f"commit is of height {commit.height}, round {commit.round}")
+        raise ForgedError(height, "commit is of another height or of an impossible round")
     if commit.block_id.hash != header.hash():
         raise ForgedError(height, "commit is for another header")
 
