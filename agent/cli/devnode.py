@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from agent.amo.devnode.faults import FAULTS
+from agent.amo.devnode.foundation import MAX_VALIDATORS, Foundation
 from agent.amo.devnode.genesis import load_genesis
 from agent.amo.devnode.keys import load_validator_key
-from agent.amo.devnode.net import MAX_VALIDATORS, DevNet, Foundation, Traits
+from agent.amo.devnode.net import DevNet, Traits
 from agent.amo.devnode.storage import StorageForm
 from agent.amo.p256 import Account
 from agent.clock import SystemClock

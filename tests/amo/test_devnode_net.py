@@ -11,10 +11,11 @@ import aiohttp
 import pytest
 from nacl.signing import SigningKey
 
+from agent.amo.devnode.foundation import Foundation
 from agent.amo.devnode.genesis import dev_genesis, load_genesis
 from agent.amo.devnode.keys import load_validator_key, save_validator_key
 from agent.amo.devnode.lies import LIE_MOTE
-from agent.amo.devnode.net import DevNet, Foundation, Traits
+from agent.amo.devnode.net import DevNet, Traits
 from agent.amo.devnode.query import ask
 from agent.amo.devnode.storage import StorageForm
 from agent.amo.p256 import Account
@@ -99,6 +100,13 @@ async def test_node_and_storage_are_served_on_one_port(form: StorageForm) -> Non
             assert await storage.form() is (Form.N if form == "N" else Form.R)
             parcel = await storage.upload(b"body", ALICE, {})
             assert await storage.stored(parcel, ALICE) != b"body"
+
+
+async def test_operator_of_the_storage_holds_the_stake() -> None:
+    async with served(net()) as running:
+        shown = json.loads(ask(running.node.chain.ledger, "/storage", b"1").log)
+        [stake] = running.node.chain.ledger.stakes.all()
+        assert shown["owner"] == stake.holder.hex().upper()
 
 
 async def test_anybody_can_have_a_transfer_executed_twice_by_spelling_it_otherwise() -> None:

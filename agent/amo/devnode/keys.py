@@ -1,7 +1,6 @@
 """Key files of a node: the validator's, in Tendermint's own form, and the operator's account."""
 
 import json
-import os
 import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
+from agent import files
 from agent.amo.p256 import Account
 from agent.amo.tendermint.validators import public_key_json, validator_address
 from agent.errors import SealError, UsageError
@@ -82,13 +82,7 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, text: str) -> None:
     """Readable by its owner alone from the first byte on, and never half there."""
-    new = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(path)
+        files.replace(path, text.encode())
     except OSError as error:
         raise UsageError(f"key file {path}: {error.strerror}") from error

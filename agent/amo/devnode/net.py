@@ -1,10 +1,9 @@
 """A whole AMO far side on loopback: a node, a storage service, and an operator who runs both."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -12,8 +11,8 @@ from nacl.signing import SigningKey
 
 from agent.amo import transaction
 from agent.amo.devnode.faults import ABSENT_VALIDATOR, chosen
-from agent.amo.devnode.genesis import Genesis, dev_genesis, load_genesis
-from agent.amo.devnode.keys import load_validator_key, operator_in, validator_key_in
+from agent.amo.devnode.foundation import MAX_VALIDATORS, Foundation, founded
+from agent.amo.devnode.keys import operator_in
 from agent.amo.devnode.node import DevNode
 from agent.amo.devnode.rpc_server import bare_app, listen
 from agent.amo.devnode.storage import StorageForm, storage_app
@@ -21,26 +20,7 @@ from agent.clock import Clock
 from agent.errors import StoreError, UsageError
 
 HOST: Final = "127.0.0.1"
-CHAIN_ID: Final = "amo-devnet"
 STORAGE_ID: Final = 1
-MAX_VALIDATORS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """A chain somebody else defined: its genesis document and the key of its validator.
-
-    others: keys of further validators that sign
-    """
-
-    genesis: Genesis
-    validator: SigningKey
-    others: tuple[SigningKey, ...] = ()
-
-    @classmethod
-    def load(cls, genesis: Path, validator_key: Path) -> Self:
-        """From Tendermint's genesis.json and priv_validator_key.json. Raises UsageError."""
-        return cls(load_genesis(genesis), load_validator_key(validator_key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +72,14 @@ class DevNet:
         chain = (
             start
             if isinstance(start, Foundation)
-            else self._foundation(start, clock, traits.validators)
+            else founded(
+                start,
+                directory,
+                operator=self._operator.address,
+                validators=traits.validators,
+                time_ns=clock.now_ns(),
+            )
         )
-        others = chain.others
-        if ABSENT_VALIDATOR in traits.faults:
-            if len(others) + 1 < MAX_VALIDATORS:
-                raise UsageError(
-                    f"{ABSENT_VALIDATOR} with {len(others) + 1} validators: more than two thirds "
-                    f"make a block final, so there have to be {MAX_VALIDATORS}"
-                )
-            others = others[:-1]
         self.node: Final = DevNode(
             genesis=chain.genesis,
             validator=chain.validator,
@@ -109,7 +87,7 @@ class DevNet:
             clock=clock,
             block_interval_s=block_interval_s,
             empty_blocks=empty_blocks,
-            others=others,
+            others=_present(chain.others, traits.faults),
         )
         self._storage: web.AppRunner | None = None
         self.storage_id: Final = STORAGE_ID
@@ -189,37 +167,17 @@ class DevNet:
         if self.node.state.storage(STORAGE_ID) is None or delivered.code != 0:
             raise StoreError(f"storage {STORAGE_ID} cannot be set up: {delivered.log}")
 
-    def _foundation(self, balances: Mapping[str, int], clock: Clock, validators: int) -> Foundation:
-        """What the directory holds, or a new chain."""
-        if not 1 <= validators <= MAX_VALIDATORS:
-            raise UsageError(f"{validators} validators; there can be 1 to {MAX_VALIDATORS}")
-        numbers = range(1, validators + 1)
-        first, *others = [validator_key_in(self._directory, number) for number in numbers]
-        holders = [operator_in(self._directory, number).address for number in numbers[1:]]
-        publics = [bytes(key.verify_key) for key in others]
-        made = dev_genesis(
-            balances,
-            validator=bytes(first.verify_key),
-            holder=self._operator.address,
-            time_ns=clock.now_ns(),
-            chain_id=CHAIN_ID,
-            others=list(zip(publics, holders, strict=True)),
+
+def _present(others: tuple[SigningKey, ...], faults: Sequence[str]) -> tuple[SigningKey, ...]:
+    """The keys that do sign beside the first one."""
+    if ABSENT_VALIDATOR not in faults:
+        return others
+    if len(others) + 1 < MAX_VALIDATORS:
+        raise UsageError(
+            f"{ABSENT_VALIDATOR} with {len(others) + 1} validators: more than two thirds "
+            f"make a block final, so there have to be {MAX_VALIDATORS}"
         )
-        genesis = made if self._directory is None else _kept(self._directory, made)
-        return Foundation(genesis, first, tuple(others))
-
-
-def _kept(directory: Path, made: Genesis) -> Genesis:
-    """The genesis document in the directory, which at first is the one made now."""
-    path = directory / "genesis.json"
-    if not path.exists():
-        _write(path, json.dumps(made.document, indent=2))
-    genesis = load_genesis(path)
-    if list(genesis.balances) != list(made.balances):
-        raise UsageError(f"{path} began with other balances than those asked for")
-    if list(genesis.stakes) != list(made.stakes):
-        raise UsageError(f"{path} began with {len(genesis.stakes)} validators of its own")
-    return genesis
+    return others[:-1]
 
 
 def _make_directory(directory: Path) -> None:
@@ -227,12 +185,3 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"directory {directory}: {error.strerror}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise UsageError(f"genesis file {path}: {error.strerror}") from error
