@@ -172,7 +172,7 @@ def _told(line: bytes, gives: Any) -> Any:
 
 
 def _error(failure: Failure) -> AgentError:
-    kind = getattr(errors, failure.error, UsageError)
+    kind: Any = getattr(errors, failure.error, UsageError)
     if issubclass(kind, RefusedError):
         return kind(failure.message, code=failure.code)
     made: AgentError = kind(failure.message)

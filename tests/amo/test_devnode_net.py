@@ -1,6 +1,7 @@
 """The whole far side on loopback: node, storage service and operator together."""
 
 import json
+import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +11,16 @@ import aiohttp
 import pytest
 from nacl.signing import SigningKey
 
+from agent.amo.devnode.foundation import Foundation
 from agent.amo.devnode.genesis import dev_genesis, load_genesis
 from agent.amo.devnode.keys import load_validator_key, save_validator_key
-from agent.amo.devnode.net import DevNet, Foundation
+from agent.amo.devnode.lies import LIE_MOTE
+from agent.amo.devnode.net import DevNet, Traits
 from agent.amo.devnode.query import ask
+from agent.amo.devnode.storage import StorageForm
 from agent.amo.p256 import Account
+from agent.amo.rpc import RpcClient
+from agent.amo.storage import Form, StorageClient
 from agent.amo.transaction import build
 from agent.clock import SystemClock
 from agent.errors import UsageError
@@ -70,6 +76,50 @@ async def test_parcel_goes_from_registration_to_a_usage() -> None:
             assert delivered.log == "ok"
         assert running.node.state.has_usage(BOB.address.lower(), parcel)
         assert not running.node.state.has_usage("no hex", parcel)
+
+
+@pytest.mark.parametrize("form", ["strict", "R", "N"])
+async def test_node_and_storage_are_served_on_one_port(form: StorageForm) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    one = DevNet(
+        BALANCES,
+        clock=SystemClock(),
+        port=port,
+        storage_port=port,
+        block_interval_s=0.01,
+        traits=Traits(storage_form=form, faults=("lying-balance", "changed-body")),
+    )
+    async with served(one) as running:
+        assert running.storage_url == running.rpc_url == f"http://127.0.0.1:{port}"
+        async with RpcClient([running.rpc_url], clock=SystemClock()) as rpc:
+            receipt = await rpc.submit("transfer", {"to": BOB.address, "amount": "5"}, ALICE)
+            assert receipt.height > 0
+            assert await rpc.balance(BOB.address) == 10**6 + 5 + LIE_MOTE
+        async with StorageClient(running.storage_url) as storage:
+            assert await storage.form() is (Form.N if form == "N" else Form.R)
+            parcel = await storage.upload(b"body", ALICE, {})
+            assert await storage.stored(parcel, ALICE) != b"body"
+
+
+async def test_operator_of_the_storage_holds_the_stake() -> None:
+    async with served(net()) as running:
+        shown = json.loads(ask(running.node.chain.ledger, "/storage", b"1").log)
+        [stake] = running.node.chain.ledger.stakes.all()
+        assert shown["owner"] == stake.holder.hex().upper()
+
+
+async def test_anybody_can_have_a_transfer_executed_twice_by_spelling_it_otherwise() -> None:
+    """Replay by re-encoding, over the wire: a space is enough, and the same bytes are not."""
+    async with served(net()) as running, RpcClient([running.rpc_url], clock=SystemClock()) as rpc:
+        signed = await rpc.prepare("transfer", {"to": BOB.address, "amount": "7"}, ALICE, 3)
+        await rpc.settle(signed)
+        await rpc.settle(signed)
+        assert await rpc.balance(BOB.address) == 10**6 + 7
+        again = await rpc.broadcast_commit(signed.raw + b" ")
+        assert again.hash != signed.hash
+        assert await rpc.balance(BOB.address) == 10**6 + 14
+        assert await rpc.balance(ALICE.address) == 10**6 - 2 * (7 + 3)
 
 
 async def test_net_goes_on_from_its_directory(tmp_path: Path) -> None:

@@ -94,6 +94,20 @@ def test_signed_transaction_spelt_otherwise_is_executed_again() -> None:
     assert balance(own, BOB) == 10**6 + 10
 
 
+def test_payment_of_an_agency_can_be_taken_by_the_recipient_to_the_mote() -> None:
+    """The cancel hole: without that field the buyer cancels, and is paid, what others paid."""
+    own, parcel = ledger(), f"{7:08X}" + "AB" * 32
+    storage = {"storage": 7, "url": "http://x", "registration_fee": "0", "hosting_fee": "0"}
+    asked = {"target": parcel, "payment": "1234567", "recipient": BOB.address}
+    own.state.set_balance(bytes.fromhex(CAROL.address), 1234567)
+    assert run(own, signed("setup", storage, sender=HOLDER)).code == 0
+    assert run(own, signed("register", {"target": parcel, "custody": "0A"})).code == 0
+    assert run(own, signed("request", asked, sender=CAROL)).code == 0
+    assert (balance(own, CAROL), balance(own, BOB)) == (0, 10**6)
+    assert run(own, signed("cancel", {"target": parcel}, sender=BOB)).code == 0
+    assert (balance(own, CAROL), balance(own, BOB)) == (0, 10**6 + 1234567)
+
+
 def test_high_s_is_taken_as_the_real_node_takes_it_and_der_is_not() -> None:
     own, raw = ledger(), signed("transfer", to_bob())
     low = json.loads(raw)["signature"]["sig_bytes"]

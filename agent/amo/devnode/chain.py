@@ -1,4 +1,4 @@
-"""The chain: blocks made one after another, by one validator, from a genesis document on."""
+"""The chain: blocks made one after another, by the validators whose keys are here."""
 
 from collections.abc import Sequence
 
@@ -23,17 +23,25 @@ from agent.errors import StoreError, UsageError
 class Chain:
     """Opens an archive, executes what it holds, and goes on from there.
 
+    key: of the validator that this node is; others: keys that sign with it
     latest: the newest block with its commit and outcome; None before the first
-    Raises UsageError where the key cannot make blocks final here, StoreError where the archive
+    Raises UsageError where the keys cannot make blocks final here, StoreError where the archive
     does not follow from the genesis document.
     """
 
-    def __init__(self, genesis: Genesis, key: SigningKey, archive: Archive) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        key: SigningKey,
+        archive: Archive,
+        others: Sequence[SigningKey] = (),
+    ) -> None:
         self.genesis = genesis
         self.archive = archive
         self.public = bytes(key.verify_key)
         self.address = validator_address(self.public)
-        self._key = key
+        self.keys = (key, *others)
+        self._publics = {bytes(each.verify_key) for each in self.keys}
         self.ledger = Ledger(genesis)
         self.latest: Made | None = None
         self._consensus_hash = consensus_hash(genesis.max_bytes, genesis.max_gas)
@@ -54,15 +62,18 @@ class Chain:
 
     @property
     def can_commit(self) -> bool:
-        """Whether our key alone has more than two thirds of the next block's power."""
+        """Whether our keys alone have more than two thirds of the next block's power."""
         members = self.validators(self.height + 1)
         return self._power(members) * 3 > total_power(members) * 2
 
     @property
     def halt_reason(self) -> str:
         members = self.validators(self.height + 1)
+        ours = f"validator {self.address.hex().upper()} holds"
+        if len(self.keys) > 1:
+            ours = f"{len(self.keys)} validators hold"
         return (
-            f"validator {self.address.hex().upper()} holds {self._power(members)} of "
+            f"{ours} {self._power(members)} of "
             f"{total_power(members)} voting power; more than two thirds make a block final"
         )
 
@@ -78,19 +89,32 @@ class Chain:
 
     def make(self, txs: Sequence[bytes], now_ns: int) -> Made:
         """The next block, executed and kept. Raises StoreError; then no more can be made."""
-        block = Block(self._header(txs), tuple(txs), self._last_commit())
+        rounds, proposer = self._turn(self.height + 1)
+        block = Block(self._header(txs, proposer), tuple(txs), self._last_commit())
         header = block.header
         time_ns = max(now_ns, header.time_ns + self.genesis.time_iota_ms * MS)
-        unsigned = Commit(header.height, 0, block.block_id)
+        unsigned = Commit(header.height, rounds, block.block_id)
         members = self.validators(header.height)
-        commit = sign(unsigned, header.chain_id, members, self._key, time_ns)
+        commit = sign(unsigned, header.chain_id, members, self.keys, time_ns)
         assert is_final(commit, header.chain_id, members), "a block nobody would accept"
-        made = Made(block, commit, self.ledger.execute(txs, self.address))
+        made = Made(block, commit, self.ledger.execute(txs, proposer))
         self.archive.append(made, self.ledger.validators, header.height + 2)
         self.latest = made
         return made
 
-    def _header(self, txs: Sequence[bytes]) -> Header:
+    def _turn(self, height: int) -> tuple[int, bytes]:
+        """(round, address) of the proposer: one after another, and who is absent costs a round.
+
+        Tendermint lets greater power come more often; with equal power this is its order.
+        """
+        members = self.validators(height)
+        for rounds in range(len(members)):
+            each = members[(height - 1 + rounds) % len(members)]
+            if each.public in self._publics:
+                return rounds, each.address
+        raise UsageError(self.halt_reason)
+
+    def _header(self, txs: Sequence[bytes], proposer: bytes) -> Header:
         height, last = self.height + 1, self.latest
         codes = [outcome.code for outcome in last.outcome.outcomes] if last else []
         return Header(
@@ -105,11 +129,11 @@ class Chain:
             consensus_hash=self._consensus_hash,
             app_hash=self.ledger.app_hash,
             last_results_hash=results_hash(codes),
-            proposer_address=self.address,
+            proposer_address=proposer,
         )
 
     def _time_ns(self) -> int:
-        """The median of the votes for the block before, of which there is ours alone."""
+        """The median of the votes for the block before, which are all of one time."""
         if self.latest is None:
             return self.genesis.time_ns
         return max(vote.time_ns for vote in self.latest.commit.votes)
@@ -118,7 +142,7 @@ class Chain:
         return self.latest.commit if self.latest else Commit()
 
     def _power(self, members: ValidatorSet) -> int:
-        return sum(each.power for each in members if each.public == self.public)
+        return sum(each.power for each in members if each.public in self._publics)
 
     def _replay(self) -> None:
         """Execute what the archive holds; every header must tell what came of it."""

@@ -162,13 +162,21 @@ def _amount(each: Mapping[str, Any]) -> int:
 
 
 def dev_genesis(
-    balances: Mapping[str, int], *, validator: bytes, holder: str, time_ns: int, chain_id: str
+    balances: Mapping[str, int],
+    *,
+    validator: bytes,
+    holder: str,
+    time_ns: int,
+    chain_id: str,
+    others: Sequence[tuple[bytes, str]] = (),
 ) -> Genesis:
-    """A chain of one validator at protocol 6, with blocks as short as a millisecond.
+    """A chain at protocol 6, with blocks as short as a millisecond.
 
     balances: address in hex -> mote; validator: Ed25519 public key; holder: account that holds
-    its stake and earns the fees and the reward of 1 mote a transaction
+    its stake and earns, for the blocks it proposes, the fees and a reward of 1 mote a transaction;
+    others: (validator, holder) of further validators, with the same stake
     """
+    validators = [(validator, holder), *others]
     app = {
         "state": {"protocol_version": PROTOCOLS[0]},
         "config": {
@@ -179,7 +187,8 @@ def dev_genesis(
         },
         "balances": [{"owner": owner, "amount": str(n)} for owner, n in balances.items()],
         "stakes": [
-            {"holder": holder, "amount": "1000000", "validator": b64encode(validator).decode()}
+            {"holder": who, "amount": "1000000", "validator": b64encode(public).decode()}
+            for public, who in validators
         ],
     }
     return read_genesis(
@@ -196,11 +205,12 @@ def dev_genesis(
             },
             "validators": [
                 {
-                    "address": validator_address(validator).hex().upper(),
-                    "pub_key": public_key_json(validator),
+                    "address": validator_address(public).hex().upper(),
+                    "pub_key": public_key_json(public),
                     "power": "10",
                     "name": "",
                 }
+                for public, _ in validators
             ],
             "app_hash": "",
             "app_state": app,

@@ -1,7 +1,6 @@
 """Key files of a node: the validator's, in Tendermint's own form, and the operator's account."""
 
 import json
-import os
 import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
+from agent import files
 from agent.amo.p256 import Account
 from agent.amo.tendermint.validators import public_key_json, validator_address
 from agent.errors import SealError, UsageError
@@ -42,27 +42,34 @@ def save_validator_key(path: Path, key: SigningKey) -> None:
     _write(path, json.dumps(document, indent=2))
 
 
-def validator_key_in(directory: Path | None) -> SigningKey:
-    """The key kept in the directory, made there at first; without a directory a new one."""
+def validator_key_in(directory: Path | None, number: int = 1) -> SigningKey:
+    """The key kept in the directory, made there at first; without a directory a new one.
+
+    number: which one, where there are several
+    """
     if directory is None:
         return SigningKey.generate()
-    path = directory / "priv_validator_key.json"
+    path = directory / f"priv_validator_key{_nth(number)}.json"
     if not path.exists():
         save_validator_key(path, SigningKey.generate())
     return load_validator_key(path)
 
 
-def operator_in(directory: Path | None) -> Account:
-    """The account that holds the stake and the storage; kept as the validator's key is."""
+def operator_in(directory: Path | None, number: int = 1) -> Account:
+    """The account that holds a validator's stake; kept as its key is. The first has the storage."""
     if directory is None:
         return Account.generate()
-    path = directory / "operator_key"
+    path = directory / f"operator_key{_nth(number)}"
     if not path.exists():
         _write(path, secrets.token_hex(_SEED_BYTES))
     try:
         return Account.from_private(bytes.fromhex(_read(path).decode().strip()))
     except (ValueError, SealError) as error:
         raise UsageError(f"operator key {path} is not a private key in hex") from error
+
+
+def _nth(number: int) -> str:
+    return "" if number == 1 else f"_{number}"
 
 
 def _read(path: Path) -> bytes:
@@ -75,13 +82,7 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, text: str) -> None:
     """Readable by its owner alone from the first byte on, and never half there."""
-    new = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(path)
+        files.replace(path, text.encode())
     except OSError as error:
         raise UsageError(f"key file {path}: {error.strerror}") from error

@@ -1,11 +1,13 @@
 """The development node: a chain that makes blocks by the clock, and its JSON-RPC server."""
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from aiohttp import web
 from nacl.signing import SigningKey
 
 from agent.amo.devnode.archive import Archive
@@ -30,7 +32,8 @@ _log = structlog.get_logger()
 class DevNode:
     """
     genesis:          the chain; a directory that holds another one is a UsageError
-    validator:        Ed25519 key; it must hold more than two thirds of the voting power
+    validator:        Ed25519 key of this node
+    others:           keys of validators that sign with it; together more than 2/3 of the power
     directory:        where the chain is kept; None: in memory
     block_interval_s: pause after a block; a transaction that arrives later does not wait
     empty_blocks:     make blocks without transactions too, not only to show an app hash
@@ -48,10 +51,11 @@ class DevNode:
         clock: Clock,
         block_interval_s: float = 1.0,
         empty_blocks: bool = False,
+        others: Sequence[SigningKey] = (),
     ) -> None:
         self._archive = Archive(directory / "chain.db" if directory else None)
         try:
-            self.chain = Chain(genesis, validator, self._archive)
+            self.chain = Chain(genesis, validator, self._archive, others)
         except AgentError:
             self._archive.close()
             raise
@@ -73,9 +77,14 @@ class DevNode:
     def url(self) -> str:
         return self._server.url
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Returns when the server listens; UsageError where it cannot. port 0: any free one."""
-        await self._server.start(host, port)
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, before: web.Application | None = None
+    ) -> None:
+        """Returns when the server listens; UsageError where it cannot. port 0: any free one.
+
+        before: as in `RpcServer.start`
+        """
+        await self._server.start(host, port, before)
         self._making = asyncio.create_task(self._make_blocks())
 
     async def stop(self) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from agent.amo.devnode import rpc_arguments
 from agent.amo.devnode.rpc_backend import Backend
@@ -32,9 +33,12 @@ class RpcServer:
         self._runner: web.AppRunner | None = None
         self.url = ""
 
-    async def start(self, host: str, port: int) -> None:
-        """Raises UsageError naming host and port where they cannot be had."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES + 1)
+    async def start(self, host: str, port: int, before: web.Application | None = None) -> None:
+        """Raises UsageError naming host and port where they cannot be had.
+
+        before: what stands in front: its middleware, and the paths it has routes for
+        """
+        app = before if before is not None else bare_app()
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(
             app,
@@ -101,6 +105,11 @@ class RpcServer:
         return web.Response(
             text="<html><body>" + "<br>".join(rows) + "</body></html>", content_type="text/html"
         )
+
+
+def bare_app(edge: Sequence[Middleware] = ()) -> web.Application:
+    """Nothing but middleware, to stand before a server."""
+    return web.Application(client_max_size=MAX_BODY_BYTES + 1, middlewares=edge)
 
 
 async def _body(request: web.Request) -> bytes:

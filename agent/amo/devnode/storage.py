@@ -20,6 +20,8 @@ from agent.errors import UsageError
 MAX_REQUEST_BYTES: Final = 128 * 1024 * 1024
 """A body of 64 MB in hex; our choice."""
 
+StorageForm = Literal["R", "N", "strict"]
+
 _MAX_STORAGE_ID: Final = 2**32 - 1
 _CLOCK: Final = SystemClock()
 
@@ -29,7 +31,7 @@ def storage_app(
     storage_id: int,
     usage: Usage,
     directory: Path | None = None,
-    form: Literal["R", "N", "strict"] = "strict",
+    form: StorageForm = "strict",
     clock: Clock = _CLOCK,
 ) -> web.Application:
     """A storage service to run on any site.

@@ -5,7 +5,7 @@ cannot be made to sign two readings of the same bytes.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -15,7 +15,7 @@ from nacl.signing import SigningKey, VerifyKey
 
 from agent.amo.tendermint import amino, instant, merkle
 from agent.amo.tendermint.header import NO_BLOCK, BlockId, block_id_from_json
-from agent.amo.tendermint.validators import ValidatorSet, total_power, validator_address
+from agent.amo.tendermint.validators import ValidatorSet, total_power
 from agent.errors import MalformedInputError
 
 _PRECOMMIT: Final = 2
@@ -108,13 +108,21 @@ def commit_from_json(json: Mapping[str, Any]) -> Commit:
 
 
 def sign(
-    unsigned: Commit, chain_id: str, validators: ValidatorSet, key: SigningKey, time_ns: int
+    unsigned: Commit,
+    chain_id: str,
+    validators: ValidatorSet,
+    keys: Sequence[SigningKey],
+    time_ns: int,
 ) -> Commit:
-    """The commit with the vote of `key`; validators of the set without a key here are absent."""
-    public = bytes(key.verify_key)
-    signature = key.sign(unsigned.sign_bytes(chain_id, Flag.COMMIT, time_ns)).signature
-    ours = Vote(Flag.COMMIT, validator_address(public), time_ns, signature)
-    votes = tuple(ours if each.public == public else ABSENT_VOTE for each in validators)
+    """The commit with a vote by each of `keys`; validators of the set without one are absent."""
+    message = unsigned.sign_bytes(chain_id, Flag.COMMIT, time_ns)
+    signatures = {bytes(key.verify_key): key.sign(message).signature for key in keys}
+    votes = tuple(
+        Vote(Flag.COMMIT, each.address, time_ns, signatures[each.public])
+        if each.public in signatures
+        else ABSENT_VOTE
+        for each in validators
+    )
     return Commit(unsigned.height, unsigned.round, unsigned.block_id, votes)
 
 

@@ -30,7 +30,7 @@ class Validator:
         return amino.bytes_field(1, key) + amino.varint_field(2, self.power)
 
     def to_json(self) -> dict[str, object]:
-        """The priority is that of a set whose proposer never changes, as here."""
+        """No priority is kept: it is in no hash, and whose turn it is follows from the height."""
         return {
             "address": self.address.hex().upper(),
             "pub_key": public_key_json(self.public),
