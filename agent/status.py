@@ -23,8 +23,9 @@ from agent.eventstore.state import EVENTS, FLOOR, READMODEL, holder
 from agent.files import used_percent
 from agent.missed import Missed, missed
 from agent.wallet import keyfile
-from agent.wallet.keys import USES, token_of
+from agent.wallet.keys import USES
 from agent.wallet.sealkey import SealKey
+from agent.wallet.tokenfile import token_of
 
 LOST_PERCENT: Final = 1.0
 """Our choice: who loses more has too slow a computer, or a bus that is set up wrong."""

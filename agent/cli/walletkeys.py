@@ -18,7 +18,8 @@ from agent.cli.show import STATE, figures
 from agent.errors import ConfigError, UsageError
 from agent.wallet import backup, keyfile, phrase
 from agent.wallet.address import address
-from agent.wallet.keys import USES, create_keys, in_token
+from agent.wallet.keys import USES, create_keys
+from agent.wallet.tokenfile import in_token
 
 STATE_OPTION = click.option("--state", type=click.Path(path_type=Path), default=STATE)
 FILE = click.Path(path_type=Path)

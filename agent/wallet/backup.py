@@ -17,9 +17,10 @@ from agent.errors import SealError
 from agent.files import replace
 from agent.wallet import cbor, keyfile
 from agent.wallet.keyfile import Protection
-from agent.wallet.keys import URI, USES, has_keys
+from agent.wallet.keys import USES, has_keys
 from agent.wallet.sealkey import ROOT
 from agent.wallet.segments import SegmentStore
+from agent.wallet.tokenfile import URI
 
 SEGMENTS: Final = "segments.db"
 MAX_BYTES: Final = 256 << 20

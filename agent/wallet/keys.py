@@ -15,11 +15,10 @@ from agent.errors import ConfigError, SealError
 from agent.files import sync_directory
 from agent.wallet import curve, hpke, keyfile
 from agent.wallet.address import address
-from agent.wallet.token import Counter, Custody, TokenKey, TokenOpener, open_key, open_opener
+from agent.wallet.token import Counter, Custody, TokenKey, TokenOpener, open_key
+from agent.wallet.tokenfile import URI, in_token, open_for
 
 USES: Final = ("account", "device", "owner")
-URI: Final = ".uri"
-"""Suffix of a file that names the token a key is in, instead of the key."""
 
 
 class Signer(Protocol):
@@ -115,7 +114,7 @@ def create_keys(
     refuses; ConfigError and SealError for a token that cannot be used, before anything is made.
     """
     for use, uri in tokens.items():
-        _in_use(uri, use)
+        open_for(uri, use)
     files = {f"{use}{URI}": uri.encode() for use, uri in tokens.items()}
     elsewhere = {*tokens} if device is None else {*tokens, "device"}
     for use in USES:
@@ -178,29 +177,9 @@ def load_owner(directory: Path, passphrase: bytes | None = None) -> Opener:
     return found
 
 
-def token_of(directory: Path, use: str) -> str | None:
-    """URI of a key of the wallet that is in a token; None where it is in a file, or not there.
-
-    Raises SealError.
-    """
-    path = directory / f"{use}{URI}"
-    if not path.exists():
-        return None
-    try:
-        return keyfile.read_private(path).decode("ascii").strip()
-    except UnicodeDecodeError as error:
-        raise SealError(f"{path} holds no URI") from error
-
-
 def has_keys(directory: Path) -> bool:
     """Whether a wallet was begun there."""
     return any((directory / f"owner{suffix}").exists() for suffix in (".key", URI))
-
-
-def in_token(directory: Path, use: str) -> TokenKey | TokenOpener | None:
-    """The key that token_of tells of, open. Raises ConfigError and SealError as the token does."""
-    uri = token_of(directory, use)
-    return None if uri is None else _in_use(uri, use)
 
 
 def _account(directory: Path, passphrase: bytes | None) -> Signer:
@@ -209,10 +188,6 @@ def _account(directory: Path, passphrase: bytes | None) -> Signer:
         return _from_file(directory / "account.key", "account", passphrase)
     assert isinstance(found, TokenKey)
     return found
-
-
-def _in_use(uri: str, use: str) -> TokenKey | TokenOpener:
-    return open_opener(uri) if use == "owner" else open_key(uri)
 
 
 def _from_file(path: Path, use: str, passphrase: bytes | None) -> FileKey:

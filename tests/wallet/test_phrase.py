@@ -1,11 +1,13 @@
 """A recovery phrase gives the same keys everywhere, and a wrong one gives none."""
 
+import hmac
 import traceback
 
 import pytest
 
 from agent.errors import UsageError
 from agent.wallet import curve
+from agent.wallet import phrase as phrase_module
 from agent.wallet.phrase import PATHS, PURPOSE, derive, new_phrase, scalars
 
 ART = "abandon " * 23 + "art"
@@ -36,6 +38,22 @@ SLIP_0010 = [
 @pytest.mark.parametrize(("seed", "path", "private"), SLIP_0010)
 def test_steps_are_those_of_slip_0010(seed: str, path: tuple[int, ...], private: str) -> None:
     assert derive(bytes.fromhex(seed), path).hex() == private
+
+
+def test_a_step_that_gives_no_scalar_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # with the true order it happens once in four billion steps
+    monkeypatch.setattr(phrase_module, "ORDER", 1 << 255)
+    key, chain, again = b"\x01" * 32, b"\x02" * 32, 0
+    for number in range(16):
+        step = (number | 1 << 31).to_bytes(4, "big")
+        digest = hmac.digest(chain, b"\x00" + key + step, "sha512")
+        while digest[0] >= 0x80:
+            again += 1
+            digest = hmac.digest(chain, b"\x01" + digest[32:] + step, "sha512")
+        total = int.from_bytes(digest[:32], "big") + int.from_bytes(key, "big")
+        expected = (total % (1 << 255)).to_bytes(32, "big"), digest[32:]
+        assert phrase_module._child(key, chain, step) == expected
+    assert again
 
 
 @pytest.mark.parametrize("passphrase", GOLDEN)
