@@ -172,11 +172,10 @@ def _told(line: bytes, gives: Any) -> Any:
 
 
 def _error(failure: Failure) -> AgentError:
-    kind: Any = getattr(errors, failure.error, UsageError)
+    kind: type[AgentError] = getattr(errors, failure.error, UsageError)
     if issubclass(kind, RefusedError):
         return kind(failure.message, code=failure.code)
-    made: AgentError = kind(failure.message)
-    return made
+    return kind(failure.message)
 
 
 def _failure(error: Exception) -> Failure:
