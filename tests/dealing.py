@@ -40,16 +40,15 @@ async def main(parts: Archive, rpc_url: str, storage_url: str, deal: list[str]) 
 
 async def make(owner: Desk, parcel_id: str, to: str, count: str, *buyers: str) -> None:
     """Whatever of it is not made yet."""
-    for number, buyer in enumerate(buyers[: int(count)]):
-        if number >= transfers(owner):
-            await owner.transfer(to, MOTE)
-        with suppress(AlreadyDoneError):
-            await owner.grant(parcel_id, buyer)
-
-
-def transfers(owner: Desk) -> int:
     lines = owner.history()
-    return sum(line.what in {"transfer done", "transfer under way"} for line in lines)
+    paid = sum(line.what in {"transfer done", "transfer under way"} for line in lines)
+    granted = {line.buyer for line in lines if line.what == "consent granted"}
+    for _ in range(paid, int(count)):
+        await owner.transfer(to, MOTE)
+    for buyer in buyers[: int(count)]:
+        if buyer not in granted:
+            with suppress(AlreadyDoneError):
+                await owner.grant(parcel_id, buyer)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from agent.events import (
     ConsentRequested,
     ConsentRevoked,
     FundsShort,
+    TxEnded,
     TxRepeated,
+    TxSigned,
 )
 from agent.parcel.chunk import open_parcel
 from agent.privacy import Level
@@ -291,6 +293,21 @@ async def test_a_copy_of_a_transfer_in_other_bytes_is_noticed_and_told_once(fair
     assert (await fair.coins())[0] == COINS - 2 * 7  # this is what has to be told
     [told_] = [e for e in opened(fair.parts) if isinstance(e, TxRepeated)]
     assert told_ == TxRepeated(copy.hash, sent.hash, copy.height)
+
+
+async def test_what_was_given_up_and_is_executed_after_all_is_told_as_it_ended(fair: Fair) -> None:
+    latest = (await fair.rpc.status()).latest_height
+    payload = {"to": fair.stranger, "amount": "3"}
+    made = build("transfer", payload, signer=fair.parts.keys.account, fee=0, last_height=latest)
+    signed = TxSigned(made.hash, "transfer", made.raw, latest, "transfer:1")
+    fair.parts.journal.write(signed)
+    fair.parts.journal.write(TxEnded(made.hash, 0, 2, "stated by one endpoint"))
+    await fair.desk.once()
+    placed = await fair.rpc.settle(made)  # by somebody who had kept it
+    await fair.desk.once()
+    await fair.desk.once()
+    ends = [e for e in opened(fair.parts) if isinstance(e, TxEnded) and e.hash == made.hash]
+    assert [(end.height, end.code) for end in ends] == [(0, 2), (placed.height, 0)]
 
 
 async def test_what_somebody_else_signed_with_our_key_is_told_too(fair: Fair) -> None:

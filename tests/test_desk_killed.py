@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,9 @@ from tests.opened import opened
 
 ROOT: Final = Path(__file__).parents[1]
 KILLS: Final = int(os.environ.get("AMO_KILLS", "10"))
-COINS, PRICE, FEE, MOMENTS_S = 10_000, 100, 1, 0.25
+COINS, PRICE, FEE, MOMENTS_S = 10_000, 100, 1, 0.4
+Ask = Callable[[int], Awaitable[object]]
+"""Has the buyer of that number ask for the parcel."""
 TAKER: Final = Account.from_seed("taker")
 
 
@@ -60,13 +63,20 @@ async def registered(state: Path, rpc: RpcClient, storage: StorageClient) -> str
     return parcel.parcel_id
 
 
-async def killed(state: Path, net: DevNet, deal: list[str], buyers: list[str]) -> None:
+async def killed(
+    state: Path,
+    net: DevNet,
+    deal: list[str],
+    buyers: list[str],
+    ask: Callable[[int], Awaitable[object]],
+) -> None:
     """Once for each buyer, at any moment of what is made for him; the last run ends by itself."""
     moments = random.Random(23)
     place = [str(state), net.rpc_url, net.storage_url, *deal]
     child = await loaded(*place, "1", *buyers)
     for count in range(1, len(buyers) + 1):
         following = await loaded(*place, str(min(count + 1, len(buyers))), *buyers)
+        await ask(count - 1)
         await begun(child)
         await asyncio.sleep(moments.uniform(0.0, MOMENTS_S))
         if child.returncode is None:
@@ -92,8 +102,12 @@ async def test_a_desk_killed_at_any_moment_pays_and_grants_once(tmp_path: Path) 
             StorageClient(net.storage_url) as storage,
         ):
             parcel = await registered(state, rpc, storage)
-            await asyncio.gather(*(Buyer(rpc, storage, a).request(parcel, PRICE) for a in accounts))
-            await killed(state, net, [parcel, TAKER.address], buyers)
+            shops = [Buyer(rpc, storage, account) for account in accounts]
+
+            async def ask(number: int) -> object:
+                return await shops[number].request(parcel, PRICE)
+
+            await killed(state, net, [parcel, TAKER.address], buyers, ask)
 
             assert await rpc.balance(TAKER.address) == KILLS * MOTE
             left = COINS + KILLS * (PRICE - MOTE) - 2 * KILLS * FEE

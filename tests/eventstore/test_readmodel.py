@@ -57,6 +57,24 @@ def test_model_that_followed_equals_one_that_was_rebuilt(
         assert followed.through == sum(map(len, blocks))
 
 
+def test_two_that_follow_at_once_fold_each_event_in_once(
+    log: SqliteLog, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.eventstore.readmodel._BATCH", 2)
+    log.append([stored(DtcSet(f"P{number:04}", "7E8")) for number in range(9)])
+
+    def overtake(reached: int, _last: int) -> None:
+        if reached == 2:
+            with ReadModel.open(path) as other:
+                other.catch_up(log)
+
+    with ReadModel.open(path) as model, ReadModel.in_memory() as alone:
+        assert model.catch_up(log, progress=overtake) == 2
+        alone.catch_up(log)
+        assert contents(model) == contents(alone)
+        assert values(model, "kind_count", "events") == [(9,)]
+
+
 def test_batch_that_failed_is_folded_in_once_when_tried_again(
     log: SqliteLog, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
