@@ -43,6 +43,7 @@ ROOF = {
     "playback",
     "signalsets",
     "trusting",
+    "enrolling",
     "watchdog",
     "whereabouts",
     "export",

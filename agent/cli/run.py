@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ from agent.compose import (
     uploader,
 )
 from agent.config import Config, UploadConfig, load_config
+from agent.enrolling import LOOK_S, Renewing
 from agent.errors import ConfigError, UsageError
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import EVENTS, READMODEL
@@ -87,6 +89,9 @@ async def _upload(
     """Parcels of the configured levels, now and then, for as long as the service runs."""
     whom = tls_trust(config)
     await believing(config, parts, service, stack, whom)
+    if config.est is not None:
+        # no pins: those are of node and storage
+        service.every(LOOK_S, Renewing(config.est, replace(whom, pins=()), parts.clock).once)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
