@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agent import files
-from agent.amo.enrol import EST_LIMITS, MAX_CERTIFICATES, Est, at, fitting, renewal
+from agent.amo.enrol import EST_LIMITS, MAX_CERTIFICATES, UNREADABLE, Est, at, fitting, renewal
 from agent.amo.tls import Trust
 from agent.amo.web import Http
 from agent.clock import SECOND, Clock
@@ -64,7 +64,7 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, *UNREADABLE) as error:
         raise UsageError(f"{path}: no certificate in PEM") from error
 
 

@@ -1,7 +1,6 @@
 """The certificate is renewed in the last third of its life, and a failure leaves the old one."""
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,11 +33,10 @@ class Est:
         return web.Response(status=self.status, body=base64.encodebytes(der))
 
 
-@dataclass
 class At(RecordedClock):
     """A clock that is set by hand."""
 
-    days: float = 0.0
+    days = 0.0
 
     def now_ns(self) -> int:
         return int((NOW + self.days * DAY).timestamp()) * SECOND
@@ -87,7 +85,8 @@ async def test_a_broken_file_or_a_dead_server_does_not_end_the_service(
     before = certificate.read_bytes()
     key.chmod(0o600)
     trust = Trust(ca=authority.pem, certificate=certificate, key=key)
-    clock = At(0, days=5.0)
+    clock = At(0)
+    clock.days = 5.0
     await Renewing("https://127.0.0.1:1", trust, clock).once()
     assert certificate.read_bytes() == before
     certificate.write_bytes(b"garbage")

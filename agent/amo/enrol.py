@@ -6,7 +6,6 @@ the device key as well, so that an authority can vouch for the device.
 """
 
 import base64
-import binascii
 import datetime as dt
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -27,6 +26,8 @@ EST_LIMITS: Final = Limits(timeout_s=30.0, answer_bytes=64 * 1024)
 MAX_CERTIFICATES: Final = 8
 NAME_CHARACTERS: Final = 64
 """ub-common-name of RFC 5280, appendix A.1."""
+UNREADABLE: Final = (UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
+"""What cryptography raises, beside ValueError, for a certificate that is none."""
 
 _PATH: Final = "/.well-known/est/"
 _OK: Final = 200
@@ -71,7 +72,7 @@ def renewal(key: ec.EllipticCurvePrivateKey, old: x509.Certificate) -> bytes:
         for extension in old.extensions:
             if isinstance(extension.value, x509.SubjectAlternativeName):
                 made = made.add_extension(extension.value, extension.critical)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (ValueError, *UNREADABLE) as error:
         raise RefusedError("the names in the old certificate cannot be read") from error
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
@@ -139,10 +140,11 @@ class Est:
             headers["Authorization"] = f"Basic {base64.b64encode(self._login).decode()}"
         url = f"{self._url}{_PATH}{what}"
         answer = await self._http.send("POST", url, body=base64.encodebytes(csr), headers=headers)
-        return _signed(url, answer)
+        return certificates_in(url, answer)
 
 
-def _signed(url: str, answer: Answer) -> list[x509.Certificate]:
+def certificates_in(url: str, answer: Answer) -> list[x509.Certificate]:
+    """The certs-only answer of RFC 7030 section 4.2.3. Raises as `Est.enrol`."""
     if answer.status == _ACCEPTED:
         raise PushbackError(
             f"{url}: the authority has yet to decide", retry_after_s=answer.retry_after_s
@@ -152,7 +154,7 @@ def _signed(url: str, answer: Answer) -> list[x509.Certificate]:
     try:
         der = base64.b64decode(b"".join(answer.body.split()), validate=True)
         return pkcs7.load_der_pkcs7_certificates(der)
-    except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, *UNREADABLE) as error:  # of base64 too
         raise RemoteError(f"{url}: the answer is no base64 of certs-only PKCS #7") from error
 
 

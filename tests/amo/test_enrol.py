@@ -1,6 +1,7 @@
 """A certificate comes from an authority, by EST, and is believed only where it is ours."""
 
 import base64
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from cryptography.x509.oid import NameOID
 
-from agent.amo.enrol import EST_LIMITS, Est, fitting, named, renewal, request, request_by
+from agent.amo.enrol import (
+    EST_LIMITS,
+    Est,
+    certificates_in,
+    fitting,
+    named,
+    renewal,
+    request,
+    request_by,
+)
 from agent.amo.tls import Trust
-from agent.amo.web import Http
+from agent.amo.web import Answer, Http
 from agent.errors import PushbackError, RefusedError, RemoteError, UsageError
 from agent.wallet.curve import new_scalar
 from agent.wallet.keys import FileKey
@@ -164,6 +174,24 @@ def test_a_certificate_that_is_not_ours_or_not_of_now_is_refused(
     ):
         with pytest.raises(RefusedError, match=re.escape(words)):
             fitting(came, key.public_key(), NOW_NS)
+
+
+def test_whatever_becomes_of_an_answer_on_the_way_it_is_refused_in_our_words(
+    authority: Authority, key: ec.EllipticCurvePrivateKey
+) -> None:
+    csr = x509.load_der_x509_csr(request(key, SUBJECT))
+    good = pkcs7.serialize_certificates([authority.sign(csr)], Encoding.DER)
+    draw = random.Random(1)
+    refused = 0
+    for _ in range(400):
+        bad = bytearray(good)
+        bad[draw.randrange(len(bad))] = draw.randrange(256)
+        try:
+            came = certificates_in("u", Answer(200, base64.b64encode(bad)))
+            renewal(key, fitting(came, key.public_key(), NOW_NS)[0])
+        except RemoteError:
+            refused += 1
+    assert refused > 100
 
 
 async def test_est_is_asked_by_https_alone() -> None:

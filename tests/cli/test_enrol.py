@@ -1,14 +1,17 @@
 """`amo-agent enrol`: request and certificate by files."""
 
+import asyncio
+import base64
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent.amo.tls import Trust
 from agent.wallet.keys import create_keys
-from tests.amo.authority import Authority
+from tests.amo.authority import Authority, served_by_tls
 from tests.cli.conftest import Cli
 
 
@@ -32,6 +35,31 @@ def test_request_and_certificate_go_by_files(cli: Cli, state: Path, tmp_path: Pa
     assert f'certificate = "{certificate}"\ncertificate_key = "{key}"' in took.out
     assert key.stat().st_mode & 0o777 == 0o600
     Trust(certificate=certificate, key=key).context()
+
+
+async def test_est_server_is_asked_with_the_login(cli: Cli, state: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca")
+
+    async def sign(asked: web.Request) -> web.Response:
+        if asked.headers.get("Authorization") != "Basic dTpw":
+            return web.Response(status=401)
+        new = authority.sign(x509.load_der_x509_csr(base64.b64decode(await asked.read())))
+        der = pkcs7.serialize_certificates([new], Encoding.DER)
+        return web.Response(body=base64.encodebytes(der))
+
+    app = web.Application()
+    app.router.add_post("/.well-known/est/simpleenroll", sign)
+    login = tmp_path / "login"
+    login.write_text("u:p\n")
+    login.chmod(0o600)
+    async with served_by_tls(authority.issue(), app) as url:
+        asking = ("enrol", "--state", str(state), "--est", url, "--ca", str(authority.pem))
+        refused = await asyncio.to_thread(cli, *asking)
+        assert refused.code == 1
+        assert "status 401" in refused.complaint
+        took = await asyncio.to_thread(cli, *asking, "--login", str(login))
+    assert took.code == 0
+    Trust(certificate=state / "keys/tls.crt", key=state / "keys/tls.key").context()
 
 
 def test_a_request_by_the_device_key_names_the_device(
