@@ -104,6 +104,7 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     ca:      the one authority to be believed (PEM); without it, those of the system
     pins:    "sha256/BASE64" of the public keys of node and storage; each shows one of them
     certificate, certificate_key: our own, in PEM, where they ask for one
+    est:     https address of the EST server that renews it; needs both
     trust:   "HEIGHT:HASH" of a block that somebody trusted vouches for; from it on everything is
              proven. Without it the nodes are compared with each other
     trust_days: how old a trusted block may be; not above what the chain keeps evidence for
@@ -118,6 +119,7 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     pins: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     certificate: Annotated[str, Meta(min_length=1)] | None = None
     certificate_key: Annotated[str, Meta(min_length=1)] | None = None
+    est: Annotated[str, Meta(min_length=1)] | None = None
     trust: str | None = None
     trust_days: Annotated[float, Meta(gt=0, le=365)] = 2.0
 
@@ -193,6 +195,7 @@ def load_config(path: Path) -> Config:
     config = load_toml(path, Config)
     _check_addresses(path, config)
     _check_trust(path, config.upload)
+    _check_est(path, config.upload)
     if config.polls_key is not None and config.polls is None:
         raise ConfigError(f"{path}: polls_key = {config.polls_key!r}: only together with polls")
     for number, bus in enumerate(config.bus):
@@ -245,6 +248,15 @@ def _check_trust(path: Path, upload: UploadConfig | None) -> None:
             TrustRoot.parse(upload.trust)
         except UsageError as error:
             raise ConfigError(f"{path}: upload.trust = {error}") from error
+
+
+def _check_est(path: Path, upload: UploadConfig | None) -> None:
+    if upload is None or upload.est is None:
+        return
+    if upload.certificate is None or upload.certificate_key is None:
+        raise ConfigError(f"{path}: upload.est: only with certificate and certificate_key")
+    if not (upload.est.startswith("https://") and _is_web_address(upload.est)):
+        raise ConfigError(f"{path}: upload.est = {upload.est[:200]!r}: an https address")
 
 
 def _is_web_address(text: str) -> bool:

@@ -51,6 +51,7 @@ ROOF = {
     "playback",
     "signalsets",
     "trusting",
+    "enrolling",
     "watchdog",
     "whereabouts",
     "export",

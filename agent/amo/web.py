@@ -47,8 +47,11 @@ SYSTEM_TRUST: Final = Trust()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """retry_after_s: None where the server did not say."""
+
     status: int
     body: bytes
+    retry_after_s: float | None = None
 
 
 def checked_url(url: str) -> str:
@@ -97,6 +100,7 @@ class Http:
         *,
         json: object = None,
         form: FormData | None = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One exchange. Raises RemoteError, and PushbackError for status 429 and 503."""
@@ -107,24 +111,23 @@ class Http:
                 method,
                 url,
                 json=json,
-                data=form,
+                data=form if body is None else body,
                 headers={"Accept-Encoding": "identity", **(headers or {})},
                 timeout=ClientTimeout(total=self._limits.timeout_s),
                 allow_redirects=False,
                 ssl=True if self._tls is None else self._tls,
             ) as response:
-                body = await self._read(response, url)
+                read = await self._read(response, url)
         except TimeoutError as error:
             raise RemoteError(f"{url}: no answer within {self._limits.timeout_s} s") from error
         except ClientConnectorCertificateError as error:
             raise RemoteError(f"{url}: {_distrust(error.certificate_error)}") from error
         except (ClientError, OSError, ValueError) as error:
             raise RemoteError(f"{url}: {type(error).__name__}: {_line(str(error))}") from error
+        after_s = _retry_after_s(response)
         if response.status in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE):
-            raise PushbackError(
-                f"{url}: status {response.status}", retry_after_s=_retry_after_s(response)
-            )
-        return Answer(response.status, body)
+            raise PushbackError(f"{url}: status {response.status}", retry_after_s=after_s)
+        return Answer(response.status, read, after_s)
 
     async def _read(self, response: ClientResponse, url: str) -> bytes:
         limit = self._limits.answer_bytes

@@ -27,6 +27,7 @@ COMMANDS = {
     "log": "show, verify and erase the event log",
     "owner": "name, contact, age, sex and data use, sealed in the log",
     "key": "make and try a device key in a token or a TPM",
+    "enrol": "get a certificate for connections to node and storage",
     "wallet": "keys, coins and consent",
     "upload": "push what is pending to the storage service, now",
     "polls": "sign and check the file that says what a car is asked",

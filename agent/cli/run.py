@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,9 +21,11 @@ from agent.compose import (
     radio,
     retainer,
     steady,
+    tls_trust,
 )
 from agent.config import Config, UploadConfig, WalletConfig, load_config
 from agent.control import Control
+from agent.enrolling import LOOK_S, Renewing
 from agent.errors import ConfigError, UsageError
 from agent.eventstore.reader import LogReader
 from agent.eventstore.state import EVENTS, READMODEL
@@ -93,3 +96,6 @@ async def _upload(
     control = Control(parts.state, made.methods())
     await control.open()
     stack.callback(control.close)
+    if config.est is not None:  # no pins: those are of node and storage
+        whom = replace(tls_trust(config), pins=())
+        service.every(LOOK_S, Renewing(config.est, whom, parts.clock).once)
