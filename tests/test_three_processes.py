@@ -107,6 +107,51 @@ async def test_a_sale_and_its_end_between_processes_that_trust_nobody(
     agent("log", "verify", state)
 
 
+async def test_without_a_running_agent_a_command_does_it_alone(
+    tmp_path: Path, places: tuple[str, str, int]
+) -> None:
+    node, storage, number = places
+    state, config = tmp_path / "state", tmp_path / "agent.toml"
+    config.write_text(
+        f'state = "{state}"\n[[bus]]\nuri = "virtual:alone"\n[upload]\n'
+        f'rpc = ["{node}"]\nstorage = "{storage}"\n[wallet]\nfee_mote = 5\n'
+    )
+    here = ("--config", config)
+    agent("wallet", "balance", *here, code=2)  # there is no log
+    agent("wallet", "create", "--state", state, "--phrase-out", tmp_path / "words", "--unprotected")
+    owner = json.loads(agent("wallet", "show", "--state", state, "--json"))["address"]
+    with process("run", "--config", config) as service:
+        await _ready(state)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(WAIT_S) == 0
+    carol = Account.from_seed("carol").address
+    async with RpcClient([node], clock=SystemClock()) as rpc:
+        gift = payload.transfer(owner, mote=GIVEN)
+        await rpc.submit("transfer", gift, Account.from_seed("alice"))
+        before = await rpc.balance(carol)
+        agent("wallet", "transfer", carol, "1.5", *here, code=2)  # nobody is there to ask
+        agent("wallet", "transfer", carol, "1.5", "--yes", *here)
+        assert await rpc.balance(carol) == before + 3 * payload.AMO // 2
+        agent("wallet", "transfer", carol, "1e3", "--yes", *here, code=2)
+        agent("wallet", "transfer", "CAROL", "1", "--yes", *here, code=2)
+        agent("wallet", "transfer", carol, "1000", "--yes", *here, code=1)
+        assert len(json.loads(agent("upload", "--once", *here, "--json"))) == 1
+        fees = await rpc.storage(number)
+        assert fees is not None
+        left = GIVEN - 3 * payload.AMO // 2 - 2 * 5 - int(str(fees["registration_fee"]))
+        assert json.loads(agent("wallet", "balance", *here, "--json"))["mote"] == str(left)
+    rules = tmp_path / "rules.toml"
+    rules.write_text('version = 1\n[[rule]]\nname = "all"\nverdict = "grant"\nlevels = [1]\n')
+    assert "Lv1" in agent("wallet", "policy", "check", rules, code=1)
+    agent("wallet", "policy", "set", rules, *here, code=2)
+    rules.write_text('version = 1\n[[rule]]\nname = "all"\nverdict = "grant"\nlevels = [3]\n')
+    agent("wallet", "policy", "set", rules, *here)
+    assert agent("wallet", "policy", "show", *here) == rules.read_text()
+    told = agent("wallet", "history", *here)
+    assert "transfer done" in told
+    agent("log", "verify", state)
+
+
 async def _ready(state: Path) -> None:
     """Until the agent takes commands."""
     async with asyncio.timeout(WAIT_S):
