@@ -1,6 +1,6 @@
 """What a car believes of the chain from one start to the next: the log remembers it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -25,8 +25,18 @@ _PAUSE_NS: Final = 3600 * SECOND
 _log = structlog.get_logger()
 
 
+Drop = Callable[[str, str], None]
+"""(endpoint, reason): who asks the same endpoints for other things leaves this one alone."""
+
+
 async def believing(
-    config: UploadConfig, parts: Archive, service: Service, stack: AsyncExitStack, whom: Trust
+    config: UploadConfig,
+    parts: Archive,
+    service: Service,
+    stack: AsyncExitStack,
+    *,
+    whom: Trust,
+    drop: Drop,
 ) -> Belief:
     """What others ask about the chain; proven where the configuration names a trusted block."""
     urls = dict.fromkeys(url.rstrip("/") for url in config.rpc)  # named twice is no second opinion
@@ -34,7 +44,7 @@ async def believing(
     if config.trust is None:
         return Belief(sources, None)
     root = TrustRoot.parse(config.trust)
-    trusting = Trusting(root, parts, sources, period_s=config.trust_days * _DAY_S)
+    trusting = Trusting(root, parts, sources, period_s=config.trust_days * _DAY_S, drop=drop)
     service.every(EVERY_S, trusting.once)
     return Belief(sources, trusting.light)
 
@@ -46,9 +56,16 @@ class Trusting:
     """
 
     def __init__(
-        self, root: TrustRoot, parts: Archive, sources: Sequence[BlockSource], *, period_s: float
+        self,
+        root: TrustRoot,
+        parts: Archive,
+        sources: Sequence[BlockSource],
+        *,
+        period_s: float,
+        drop: Drop,
     ) -> None:
         self._journal = parts.journal
+        self._drop = drop
         self._root = str(root)
         last = parts.trusted(self._root)
         self._height = last[0] if last else 0
@@ -74,3 +91,4 @@ class Trusting:
     def _doubt(self, endpoint: str, height: int, reason: str) -> None:
         _log.warning("endpoint dropped", endpoint=endpoint, height=height, reason=reason)
         self._journal.write(EndpointDoubted(endpoint, height, reason))
+        self._drop(endpoint, reason)

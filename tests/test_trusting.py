@@ -9,6 +9,8 @@ from typing import cast
 
 import pytest
 
+from agent.amo.blocksource import BlockSource
+from agent.amo.chain import ChainReader
 from agent.amo.tls import Trust
 from agent.amo.trust import TrustRoot
 from agent.archive import Archive, archive
@@ -17,7 +19,7 @@ from agent.config import UploadConfig
 from agent.errors import LyingEndpointError
 from agent.events import EndpointDoubted, Event, HeaderTrusted
 from agent.service import Service
-from agent.trusting import EVERY_S, Trusting, believing
+from agent.trusting import EVERY_S, Drop, Trusting, believing
 from tests.amo.madechain import START_NS, MadeChain, Teller, alike, keys, source
 from tests.amo.nodes import served
 from tests.opened import opened
@@ -38,6 +40,7 @@ async def started(
     *tellers: Teller,
     age_s: int = 50,
     period_s: float = PERIOD_S,
+    drop: Drop = lambda *_: None,
 ) -> AsyncIterator[tuple[Trusting, list[Event]]]:
     """One start of the agent, and what its log has when it ended."""
     events: list[Event] = []
@@ -45,7 +48,7 @@ async def started(
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(source(teller)) for teller in tellers]
         with archive(state, clock, wait=True) as parts:
-            yield Trusting(trusted, parts, sources, period_s=period_s), events
+            yield Trusting(trusted, parts, sources, period_s=period_s, drop=drop), events
             parts.journal.flush()
             events += opened(parts)
 
@@ -126,6 +129,26 @@ async def test_configuration_says_what_is_believed(
     service = cast("Service", SimpleNamespace(every=lambda seconds, _: jobs.append(seconds)))
     async with served(Teller(chain).app()) as url, AsyncExitStack() as stack:
         config = UploadConfig(rpc=(url, f"{url}/"), storage=url, trust=trust)
-        belief = await believing(config, parts, service, stack, Trust())
+        reader = await stack.enter_async_context(ChainReader([url]))
+        belief = await believing(config, parts, service, stack, whom=Trust(), drop=reader.drop)
         assert await belief.prove(sha256(tx).hexdigest()) == words
     assert jobs == ([EVERY_S] if trust else [])
+
+
+async def test_endpoint_that_lied_is_asked_for_nothing_else_any_more(tmp_path: Path) -> None:
+    liar, honest = Teller(CHAIN.fork(1).grow(39, chain_id="other")), Teller(CHAIN)
+    async with (
+        served(liar.app()) as bad,
+        served(honest.app()) as good,
+        ChainReader([bad, good]) as reader,
+        BlockSource(bad) as first,
+        BlockSource(good) as second,
+    ):
+        with archive(tmp_path, ManualClock(START_NS + 50 * SECOND), wait=True) as parts:
+            both = [first, second]
+            trusting = Trusting(root(1), parts, both, period_s=PERIOD_S, drop=reader.drop)
+            await reader.status()
+            await trusting.once()
+            asked = len(liar.asked)
+            await reader.status()
+        assert (len(liar.asked), trusting.light.sources) == (asked, (second,))

@@ -73,6 +73,10 @@ class ChainReader:
     async def __aexit__(self, *exc: object) -> None:
         await self._http.__aexit__(*exc)
 
+    def drop(self, endpoint: str, reason: str) -> None:
+        """One that was found lying is not asked again before the next start."""
+        self._rpc.endpoints.drop(endpoint, reason)
+
     async def status(self) -> Status:
         reply = await self._rpc.call("status", {})
         sync = reply.at("sync_info")

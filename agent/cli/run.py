@@ -94,9 +94,9 @@ async def _upload(
 ) -> None:
     """Parcels of the configured levels and the owner's desk, while the service runs."""
     whom = tls_trust(config)
-    belief = await believing(config, parts, service, stack, whom)
     client = RpcClient(config.rpc, clock=parts.clock, trust=whom)
     rpc = await stack.enter_async_context(client)
+    belief = await believing(config, parts, service, stack, whom=whom, drop=rpc.drop)
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
     out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
     seller = Seller(rpc, storage, parts.keys.account, out.submit)
