@@ -14,6 +14,7 @@ from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.storage import StorageClient
 from agent.archive import Archive, archive
+from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import desk, outgoing
 from agent.config import WalletConfig
@@ -53,6 +54,7 @@ async def make(owner: Desk, parcel_id: str, to: str, count: str, *buyers: str) -
 
 if __name__ == "__main__":
     state, rpc_url, storage_url, *deal = sys.argv[1:]
+    log_to_stderr()
     sys.stdin.readline()
     with archive(Path(state), SystemClock(), wait=True) as opened:
         asyncio.run(main(opened, rpc_url, storage_url, deal))
