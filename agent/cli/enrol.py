@@ -25,7 +25,12 @@ _GIVEN: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
-@click.option("--state", type=click.Path(path_type=Path), default="/var/lib/amo-agent")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default="/var/lib/amo-agent",
+    help="Its keys/ takes tls.key and tls.crt.",
+)
 @click.option("--name", default="amo-agent", help="The name (CN) that is asked for.")
 @click.option("--est", help="Ask this EST server, an https address (RFC 7030).")
 @click.option("--ca", type=_GIVEN, help="The authority that vouches for the EST server, in PEM.")
