@@ -93,6 +93,15 @@ def test_a_trusted_block_of_another_form_is_refused(trust: str, tmp_path: Path) 
     assert f"upload.trust = '{trust}' is not HEIGHT:HASH" in refused(tmp_path, text)
 
 
+def test_renewal_needs_a_certificate_and_https(tmp_path: Path) -> None:
+    text = GOOD + '[upload]\nrpc = ["http://h"]\nstorage = "http://h"\nest = "{}"\n'
+    own = 'certificate = "a"\ncertificate_key = "b"\n'
+    assert "upload.est: only with certificate" in refused(tmp_path, text.format("https://h"))
+    for url in ("http://h", "https://", "h"):
+        told = refused(tmp_path, text.format(url) + own)
+        assert f"upload.est = '{url}': an https address" in told
+
+
 @pytest.mark.parametrize(
     "text", ["a = " + "[" * 20_000, "a = " + "9" * 5_000, "\x00", "a = 1\na = 2"]
 )

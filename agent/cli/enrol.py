@@ -9,13 +9,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent import files
 from agent.amo.enrol import EST_LIMITS, Est, fitting, named, request, request_by
 from agent.amo.tls import Trust
 from agent.amo.web import Http
 from agent.clock import SystemClock
 from agent.enrolling import CERTIFICATE, KEY, keep_certificates, load_certificates, own_key
 from agent.errors import UsageError
+from agent.export.target import apart, new_file
 from agent.wallet import keyfile
 from agent.wallet.keys import key_at
 
@@ -25,7 +25,12 @@ _GIVEN: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
-@click.option("--state", type=click.Path(path_type=Path), default="/var/lib/amo-agent")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default="/var/lib/amo-agent",
+    help="Its keys/ takes tls.key and tls.crt.",
+)
 @click.option("--name", default="amo-agent", help="The name (CN) that is asked for.")
 @click.option("--est", help="Ask this EST server, an https address (RFC 7030).")
 @click.option("--ca", type=_GIVEN, help="The authority that vouches for the EST server, in PEM.")
@@ -65,18 +70,26 @@ def command(
 
 
 def _write_request(path: Path, state: Path, name: str, device_key: str | None) -> None:
-    subject = named(name)
+    out, subject = apart(path, state), named(name)
     if device_key is not None:
         der = request_by(key_at(device_key, "device"), subject)
     else:
         der = request(own_key(_keys(state) / KEY), subject)
-    files.replace(path, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    with new_file(out) as file:
+        file.write(x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
 
 
 async def _ask(url: str, trust: Trust, login: Path | None, csr: bytes) -> list[x509.Certificate]:
-    given = None if login is None else keyfile.read_private(login, _MAX_LOGIN).strip()
+    given = None if login is None else _login(login)
     async with Http(None, EST_LIMITS, trust) as http:
         return await Est(http, url, given).enrol(csr)
+
+
+def _login(path: Path) -> bytes:
+    given = keyfile.read_private(path, _MAX_LOGIN)
+    if len(given) > _MAX_LOGIN or b":" not in given:
+        raise UsageError(f"{path}: user:password in at most {_MAX_LOGIN} bytes")
+    return given.strip()
 
 
 def _take_over(state: Path, key: ec.EllipticCurvePrivateKey, came: list[x509.Certificate]) -> None:

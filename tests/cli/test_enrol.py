@@ -83,11 +83,14 @@ def test_a_certificate_of_another_is_refused(cli: Cli, state: Path, tmp_path: Pa
 def test_wrong_usage_is_told(cli: Cli, state: Path, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"garbage")
+    garbage.chmod(0o600)
     for options in (
         (),
         ("--csr-out", str(tmp_path / "a"), "--est", "https://127.0.0.1:1"),
         ("--est", "https://127.0.0.1:1", "--device-key", "file:a"),
         ("--est", "http://127.0.0.1:1"),
+        ("--csr-out", str(state / "keys/device.key")),
+        ("--est", "https://127.0.0.1:1", "--login", str(garbage)),
         ("--certificate-in", str(garbage)),
         ("--certificate-in", str(tmp_path / "none")),
         ("--csr-out", str(tmp_path / "a"), "--name", "x" * 65),
