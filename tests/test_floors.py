@@ -39,6 +39,7 @@ GALLERY = {
 }
 ROOF = {
     "config",
+    "control",
     "polls",
     "pollsign",
     "archive",

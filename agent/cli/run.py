@@ -12,6 +12,7 @@ import structlog
 from agent import narrow
 from agent.archive import Archive, archive
 from agent.cli.hall import hall
+from agent.cli.passphrase import PASSPHRASE, of_keys
 from agent.cli.show import log_to_stderr
 from agent.clock import SystemClock
 from agent.compose import (
@@ -44,6 +45,7 @@ RETAIN_S = 60.0
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), required=True, help="A TOML file."
 )
+@PASSPHRASE
 def command(*, path: Path) -> None:
     """Collect, record and, if configured, upload, until SIGTERM.
 
@@ -52,7 +54,8 @@ def command(*, path: Path) -> None:
     log_to_stderr()
     config = load_config(path)
     device = device_key(config.keys)
-    with archive(Path(config.state), SystemClock(), wait=False, device=device) as parts:
+    state, guard = Path(config.state), of_keys(Path(config.state) / "keys")
+    with archive(state, SystemClock(), wait=False, device=device, passphrase=guard) as parts:
         asyncio.run(_serve(path, config, parts))
     with LogReader.open(parts.state / EVENTS) as log:
         follow(log, parts.state / READMODEL, AT_THE_END)
