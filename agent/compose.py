@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from agent import capture
+from agent.amo.belief import Belief
 from agent.amo.market import Seller
 from agent.amo.rpc import RpcClient
 from agent.amo.sent import identify
@@ -421,7 +422,9 @@ def desk(
     out: Outgoing,
     *,
     alarm_mote: int = 0,
+    belief: Belief | None = None,
 ) -> Desk:
+    """belief: what holds endpoints against each other for the balance"""
     books = parts.books()
     account = address(parts.keys.account.public)
     judge = Judge(
@@ -442,4 +445,5 @@ def desk(
         ),
         keys=parts.keys,
         alarm_mote=alarm_mote,
+        coins=None if belief is None else lambda: belief.agreed(lambda one: one.balance(account)),
     )

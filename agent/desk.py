@@ -7,7 +7,7 @@ log and tried again.
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 import structlog
@@ -59,9 +59,12 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Desk:
-    """alarm_mote: the owner is told of a balance below it."""
+    """
+    alarm_mote: the owner is told of a balance below it
+    coins: the balance in mote as several endpoints state it, and the words for how many do
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired in one place
         self,
         *,
         books: Books,
@@ -72,6 +75,7 @@ class Desk:
         watch: Watch,
         keys: Keys,
         alarm_mote: int = 0,
+        coins: Callable[[], Awaitable[tuple[int, str]]] | None = None,
     ) -> None:
         self._books = books
         self._judge = judge
@@ -84,6 +88,7 @@ class Desk:
         self._watch = watch
         self._keys = keys
         self._alarm_mote = alarm_mote
+        self._coins = coins
         self._alarmed = False
         self._one = asyncio.Lock()
 
@@ -93,7 +98,11 @@ class Desk:
         return Shown(address(account.public), account.public.hex().upper(), lie, keys.protected)
 
     async def balance(self) -> Balance:
-        return Balance(str(await self._ledger.balance()), ONE_ENDPOINT)
+        """Raises RemoteError, also where endpoints contradict each other."""
+        if self._coins is None:
+            return Balance(str(await self._ledger.balance()), ONE_ENDPOINT)
+        mote, believed = await self._coins()
+        return Balance(str(mote), believed)
 
     async def transfer(self, to: str, mote: int) -> Sent:
         """Raises UsageError for what cannot be sent, and as Outgoing.submit."""

@@ -5,15 +5,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agent.amo.belief import Belief
+from agent.amo.blocksource import BlockSource
 from agent.amo.p256 import Account
 from agent.amo.transaction import build
 from agent.archive import Archive
+from agent.compose import desk
 from agent.config import WalletConfig
+from agent.desk import Balance
 from agent.errors import (
     AlreadyDoneError,
     ConfigError,
     NotEnoughFundsError,
     RefusedError,
+    RemoteError,
     UsageError,
 )
 from agent.events import (
@@ -327,3 +332,13 @@ async def test_what_is_shown_of_the_keys_is_public(fair: Fair) -> None:
     assert (shown.address, shown.protected) == (fair.owner, False)
     assert shown.public == fair.parts.keys.account.public.hex().upper()
     assert shown.keys == {"account": "file", "device": "file"}
+
+
+async def test_a_balance_is_believed_by_how_many_endpoints_state_it(fair: Fair) -> None:
+    async with BlockSource(fair.net.rpc_url) as one, BlockSource(fair.net.rpc_url) as two:
+        belief = Belief([one, two], None)
+        made = desk(fair.parts, fair.rpc, fair.seller, fair.out, belief=belief)
+        assert await made.balance() == Balance(str(COINS), "stated by 2 of 2 endpoints")
+    made = desk(fair.parts, fair.rpc, fair.seller, fair.out, belief=Belief([], None))
+    with pytest.raises(RemoteError):
+        await made.balance()

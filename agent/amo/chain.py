@@ -118,15 +118,18 @@ class ChainReader:
         reply = await self._rpc.find("tx", {"hash": asked, "prove": False}, absent=_NOT_FOUND)
         if reply is None:
             return None
-        raw = decoded(reply.at("tx"))
-        expect_hash(reply, tx_hash(raw), hash_hex)
-        return Executed(
-            hash=hash_hex.upper(),
-            height=reply.at("height").whole(),
-            code=reply.at("tx_result", "code").whole(),
-            log=reply.at("tx_result", "log").text(),
-            raw=raw,
-        )
+        found = _executed(reply)
+        expect_hash(reply, found.hash, hash_hex)
+        return found
+
+    async def tx_search(self, query: str) -> list[Executed]:
+        """Transactions in blocks, at most 30 of them, the oldest first.
+
+        With a node's usual settings only "tx.hash='HEX'" finds anything.
+        """
+        asked = {"query": query, "prove": False, "page": "1", "per_page": "30", "order_by": "asc"}
+        reply = await self._rpc.call("tx_search", asked)
+        return [_executed(item) for item in reply.at("txs").items()]
 
     async def abci_query(self, path: str, data: object) -> object | None:
         """What the chain's state holds; None where it has nothing (code 1005)."""
@@ -191,6 +194,17 @@ class ChainReader:
             return Reply(reply.endpoint, decode(decoded(response.at("value"))))
         except MalformedInputError as error:
             raise RemoteError(f"{reply.endpoint}: {path}: malformed answer: {error}") from error
+
+
+def _executed(reply: Reply) -> Executed:
+    raw = decoded(reply.at("tx"))
+    return Executed(
+        hash=tx_hash(raw),
+        height=reply.at("height").whole(),
+        code=reply.at("tx_result", "code").whole(),
+        log=reply.at("tx_result", "log").text(),
+        raw=raw,
+    )
 
 
 def decoded(reply: Reply) -> bytes:

@@ -72,6 +72,14 @@ class RpcClient(ChainReader):
             _expect_done(reply, known=_ALREADY_DONE)
         return tx_hash(raw)
 
+    async def broadcast_async(self, raw: bytes) -> str:
+        """Hand a transaction over and learn nothing of what becomes of it; its hash."""
+        params = {"tx": base64.b64encode(raw).decode()}
+        reply = await self._rpc.find("broadcast_tx_async", params, absent=_ALREADY_SENT)
+        if reply is not None:
+            expect_hash(reply, reply.at("hash").text(), tx_hash(raw))
+        return tx_hash(raw)
+
     async def broadcast_commit(self, raw: bytes) -> Receipt:
         """Have the node wait for the block, up to its own ten seconds; both codes count."""
         params = {"tx": base64.b64encode(raw).decode()}

@@ -74,7 +74,7 @@ async def hall(
     storage = await stack.enter_async_context(StorageClient(config.storage, trust=whom))
     out = outgoing(parts, rpc, wallet, outcome=belief.outcome)
     seller = Seller(rpc, storage, parts.keys.account, out.submit)
-    made = desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote)
+    made = desk(parts, rpc, seller, out, alarm_mote=wallet.alarm_mote, belief=belief)
     return Hall(
         made, out, seller, uploader(parts, seller), [Level(level) for level in config.levels]
     )

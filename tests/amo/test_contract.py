@@ -143,6 +143,17 @@ async def test_broadcast_to_the_mempool_gives_the_hash_and_again_the_same(side: 
     assert await side.balance(side.buyer) == side.start() + 5
 
 
+async def test_broadcast_without_an_answer_is_followed_and_found_by_a_search(side: FarSide) -> None:
+    coins = payload.transfer(side.buyer.address, mote=5)
+    signed = await side.rpc.prepare("transfer", coins, side.owner)
+    assert await side.rpc.tx_search(f"tx.hash='{signed.hash}'") == []
+    assert await side.rpc.broadcast_async(signed.raw) == signed.hash
+    assert await side.rpc.broadcast_async(signed.raw) == signed.hash
+    await side.rpc.settle(signed)
+    found = await side.rpc.tx(signed.hash)
+    assert await side.rpc.tx_search(f"tx.hash='{signed.hash}'") == [found]
+
+
 async def test_broadcast_can_wait_for_the_block(side: FarSide) -> None:
     coins = payload.transfer(side.buyer.address, mote=5)
     signed = await side.rpc.prepare("transfer", coins, side.owner)
