@@ -110,7 +110,7 @@ async def test_two_that_upload_at_once_send_nothing_twice(parts: Archive) -> Non
 
     found = await asyncio.gather(outward.once([Level.LV3]), outward.once([Level.LV3]))
 
-    assert [receipt.parcel_level for receipt in sum(found, [])] == [3]
+    assert [receipt.parcel_level for one in found for receipt in one] == [3]
     assert (len(shelf.extras), waiting(parts)) == (1, [])
 
 
