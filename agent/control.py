@@ -20,7 +20,13 @@ import structlog
 from agent import errors
 from agent.books import Happened
 from agent.desk import Balance, Shown
-from agent.errors import AgentError, MalformedInputError, RefusedError, UsageError
+from agent.errors import (
+    AgentError,
+    MalformedInputError,
+    RefusedError,
+    RemoteError,
+    UsageError,
+)
 from agent.eventstore.state import EVENTS
 from agent.outgoing import Sent
 from agent.requests import Asking
@@ -148,7 +154,8 @@ class Control:
 async def asked(state: Path, method: str, *arguments: str) -> Any:
     """What the running agent answers, of the type in METHODS.
 
-    Raises what it raised; ConnectionRefusedError where none runs or it takes no commands.
+    Raises what it raised; ConnectionRefusedError where none runs or it takes no commands;
+    RemoteError where no answer came: what was asked for may be done all the same.
     """
     reader, writer = await asyncio.open_unix_connection(name_of(state), limit=ANSWER_BYTES)
     try:
@@ -158,7 +165,10 @@ async def asked(state: Path, method: str, *arguments: str) -> Any:
         async with asyncio.timeout(WAIT_S):
             line = await reader.readuntil(b"\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
-        raise UsageError(f"{state}: its agent gave no answer within {WAIT_S:g} s") from error
+        raise RemoteError(
+            f"{state}: its agent gave no answer within {WAIT_S:g} s; {method} may still be done: "
+            "see `amo-agent wallet history` before asking again"
+        ) from error
     finally:
         writer.close()
     return _told(line, METHODS[method].gives)

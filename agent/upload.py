@@ -139,6 +139,7 @@ class Uploader:
         self._previous: dict[tuple[int, int], bytes | None] = {}
         self._through = dict.fromkeys(Level, 0)
         self._root: dict[Level, bytes | None] = dict.fromkeys(Level)
+        self._one = asyncio.Lock()
         for receipt in receipts:
             self._count(receipt)
 
@@ -147,11 +148,15 @@ class Uploader:
         self._lost |= {receipt.parcel_id: receipt for receipt in lost}
 
     async def once(self, levels: Iterable[Level]) -> list[ParcelRegistered]:
-        """Send everything of these levels that the log holds now.
+        """Send everything of these levels that the log holds now; one call at a time.
 
         Raises RemoteError at once, and SealError for a level of which an event does not open, when
         the others are sent.
         """
+        async with self._one:
+            return await self._once(levels)
+
+    async def _once(self, levels: Iterable[Level]) -> list[ParcelRegistered]:
         await asyncio.to_thread(self._journal.flush)
         head = self._log.head().seq
         done = [await self._send(path) for path in self._unsent()]

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent import control
 from agent.control import ASKED_BYTES, METHODS, MOST, Control, asked, name_of
-from agent.errors import AgentError, NotEnoughFundsError, SealError, UsageError
+from agent.errors import AgentError, NotEnoughFundsError, RemoteError, SealError, UsageError
 from agent.eventstore.state import EVENTS
 from agent.outgoing import Sent
 
@@ -61,13 +62,13 @@ def state(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def serving(state: Path) -> AsyncIterator[Deeds]:
     deeds = Deeds()
-    control = Control(state, deeds.methods())  # type: ignore[arg-type]  # of several types
-    await control.open()
+    served = Control(state, deeds.methods())  # type: ignore[arg-type]  # of several types
+    await served.open()
     try:
         yield deeds
     finally:
         deeds.held.set()
-        control.close()
+        served.close()
 
 
 async def said(state: Path, line: bytes) -> bytes:
@@ -156,6 +157,16 @@ async def test_more_connections_than_a_few_are_turned_away(state: Path) -> None:
 async def test_where_no_agent_runs_the_connection_is_refused(state: Path) -> None:
     with pytest.raises(ConnectionRefusedError):
         await asked(state, "balance")
+
+
+async def test_without_an_answer_nobody_is_told_that_nothing_was_done(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transfer that is asked for again would be paid twice."""
+    monkeypatch.setattr(control, "WAIT_S", 0.1)
+    async with serving(state):
+        with pytest.raises(RemoteError, match="balance may still be done"):
+            await asked(state, "balance")
 
 
 async def test_each_state_directory_has_one_agent(state: Path, tmp_path: Path) -> None:

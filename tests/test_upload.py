@@ -1,5 +1,6 @@
 """Outward: what is in the log goes up once, encrypted to the owner, and its receipt comes back."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -99,6 +100,18 @@ async def test_each_level_goes_up_as_a_parcel_of_its_own(parts: Archive) -> None
     assert [receipt.parcel_level for receipt in receipts] == [3, 2]
     assert shelf.opened(parts, receipts[0]) == [("agent-started/1", 1), ("dtc-set/1", 1)]
     assert shelf.opened(parts, receipts[1]) == [("position-fixed/1", 1)]
+
+
+async def test_two_that_upload_at_once_send_nothing_twice(parts: Archive) -> None:
+    """The service's turn, and the owner who asks for it meanwhile."""
+    shelf = Shelf()
+    write_some(parts)
+    outward = uploader(parts, shelf)
+
+    found = await asyncio.gather(outward.once([Level.LV3]), outward.once([Level.LV3]))
+
+    assert [receipt.parcel_level for one in found for receipt in one] == [3]
+    assert (len(shelf.extras), waiting(parts)) == (1, [])
 
 
 async def test_a_level_that_is_not_asked_for_stays_in_the_car(parts: Archive) -> None:

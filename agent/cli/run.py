@@ -97,7 +97,10 @@ async def _upload(
     service.every(config.every_s, made.upload)
     service.every(RETAIN_S, retainer(parts, made.seller, made.uploader, config.keep_days).once)
     control = Control(parts.state, made.methods())
-    await control.open()
+    try:
+        await control.open()
+    except UsageError as error:  # any user can take the name; the car is recorded all the same
+        _log.warning("the agent takes no commands", reason=str(error))
     stack.callback(control.close)
     if config.est is not None:  # no pins: those are of node and storage
         whom = replace(tls_trust(config), pins=())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.control import name_of
 from agent.wallet.token import create_key
 from tests.cli.conftest import Cli
 from tests.tokens import SwTpm
@@ -117,6 +118,20 @@ def test_rt_49_a_second_instance_on_the_same_state_is_refused(
     assert result.code == 2
     assert str(supervisor.state) in result.complaint
     assert supervisor.stop() == 0
+
+
+def test_who_takes_the_name_of_its_socket_keeps_commands_away_and_not_the_recording(
+    supervisor: Supervisor,
+) -> None:
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(name_of(supervisor.state))
+        nobody = 'rpc = ["http://127.0.0.1:9"]\nstorage = "http://127.0.0.1:9"\n'
+        supervisor.start("virtual:test-taken", f"[upload]\n{nobody}")
+        assert supervisor.told() == "READY=1"
+        assert supervisor.stop() == 0
+    assert supervisor.agent is not None
+    assert supervisor.agent.stderr is not None
+    assert "takes no commands" in supervisor.agent.stderr.read()
 
 
 def test_recorded_bus_is_read_to_its_end_and_ends_the_service(
