@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from agent.amo.p256 import Account
 from agent.amo.rpc import RpcClient
 from agent.clock import SystemClock
 from agent.control import asked
+from agent.wallet import keyfile
 
 AGENT = Path(sys.executable).with_name("amo-agent")
 BOB = Account.from_seed("bob")
@@ -86,6 +88,11 @@ async def test_a_sale_and_its_end_between_processes_that_trust_nobody(
         with process("run", "--config", config) as service:
             await _ready(state)
             [parcel] = json.loads(agent("upload", "--once", *here))
+            listed = json.loads(agent("parcel", "list", *here))
+            assert [one["parcel_id"] for one in listed] == [parcel]
+            checked = json.loads(agent("parcel", "verify", parcel, *here))
+            assert checked["intact"]
+            assert "agent-started/1" in checked["metrics"]
             buyer("request", node, storage, parcel, str(PRICE))
             [asking] = json.loads(agent("wallet", "requests", *here))
             assert (asking["buyer"], asking["payment_mote"]) == (BOB.address, str(PRICE))
@@ -93,6 +100,10 @@ async def test_a_sale_and_its_end_between_processes_that_trust_nobody(
             assert "NotThereError" in buyer("fetch", node, storage, parcel, code=1)
             agent("wallet", "grant", parcel, BOB.address, "--yes", *here)
             assert "agent-started/1" in json.loads(buyer("fetch", node, storage, parcel))
+            bought = ("--key", _bobs(tmp_path), "--rpc", node, "--storage", storage)
+            assert agent("parcel", "open", parcel, *bought) == agent(
+                "parcel", "open", parcel, "--config", config
+            )
             told = json.loads(agent("wallet", "balance", *here))
             due = int(str(fees["registration_fee"])) + int(str(fees["hosting_fee"]))
             assert told == {"mote": str(GIVEN + PRICE - due), "believed": "stated by one endpoint"}
@@ -105,6 +116,7 @@ async def test_a_sale_and_its_end_between_processes_that_trust_nobody(
             service.send_signal(signal.SIGTERM)
             assert service.wait(WAIT_S) == 0
     agent("log", "verify", state)
+    agent("parcel", "verify", "00000001" + "AB" * 32, *here, code=2)
 
 
 async def test_without_a_running_agent_a_command_does_it_alone(
@@ -150,6 +162,13 @@ async def test_without_a_running_agent_a_command_does_it_alone(
     told = agent("wallet", "history", *here)
     assert "transfer done" in told
     agent("log", "verify", state)
+
+
+def _bobs(folder: Path) -> str:
+    """URI of a file with bob's key."""
+    path = folder / "bob.key"
+    keyfile.write(path, keyfile.encode("account", sha256(b"bob").digest(), None))
+    return f"file:{path}"
 
 
 async def _ready(state: Path) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "key": "make and try a device key in a token or a TPM",
     "enrol": "get a certificate for connections to node and storage",
     "wallet": "keys, coins and consent",
+    "parcel": "list, check and open what was uploaded",
     "upload": "push what is pending to the storage service, now",
     "polls": "sign and check the file that says what a car is asked",
     "report": "a drive as a web page",
