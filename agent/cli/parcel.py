@@ -1,50 +1,50 @@
-"""`amo-agent parcel`: what was uploaded, listed, checked and opened, by its owner or a buyer."""
+"""`amo-agent parcel`: what waits or was uploaded, listed, shown, checked and opened."""
 
-import asyncio
-import hashlib
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import click
 import msgspec
 
-from agent.amo.market import Buyer
-from agent.amo.rpc import RpcClient
-from agent.amo.storage import GONE, StorageClient
 from agent.cli import EXIT_NOT_SO
-from agent.cli.passphrase import PASSPHRASE, of_keys
-from agent.cli.show import figures
+from agent.cli.parcelbody import Found, bought, own, receipts, waiting
+from agent.cli.passphrase import PASSPHRASE
+from agent.cli.show import figures, iso, one_line
 from agent.cli.walletdesk import AS_JSON, STATE_OPTION, WHERE
-from agent.clock import SystemClock
-from agent.compose import device_key, tls_trust
-from agent.config import Config, load_config
-from agent.errors import (
-    ConfigError,
-    MalformedInputError,
-    RefusedError,
-    SealError,
-    UsageError,
-)
-from agent.events import ParcelRegistered, decode
-from agent.eventstore.reader import LogReader
-from agent.eventstore.readmodel import ReadModel
-from agent.eventstore.state import EVENTS, READMODEL
-from agent.parcel.chunk import Parcel, open_parcel
-from agent.privacy import Level
-from agent.wallet.custody import unwrap
-from agent.wallet.envelope import decrypt
-from agent.wallet.keys import FileKey, key_at, load_keys
+from agent.config import load_config
+from agent.errors import MalformedInputError, RefusedError, SealError, StoreError, UsageError
+from agent.events import decode
+from agent.export.seen import fields, json_line
+from agent.outbox import load
+from agent.parcel.chunk import Parcel
 
-_SEQ: Final = "SELECT seq FROM parcel WHERE parcel_id = ?"
+_ENDING: Final = ".parcel"
+_OPTIONS: Final = (
+    click.argument("parcel"),
+    WHERE,
+    STATE_OPTION,
+    PASSPHRASE,
+    click.option("--key", "uri", help="A buyer's account key, file:FILE; then --rpc, --storage."),
+    click.option("--rpc", help="Address of a node."),
+    click.option("--storage", help="Address of the storage service."),
+    click.option("--legacy", is_flag=True, help="Take custody that hides nothing, too."),
+)
+
+
+def _meant(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which parcel is meant, and who wants to see it."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group(name="parcel")
 def command() -> None:
-    """Parcels on the storage service: list, check and open yours, or open one that you bought.
+    """Parcels in the outbox and on the storage service, and those that you bought.
+
+    PARCEL is its id, or the name of a file in the outbox.
 
     Example: amo-agent parcel list
     """
@@ -55,15 +55,16 @@ def command() -> None:
 @STATE_OPTION
 @AS_JSON
 def show_all(config: Path, *, state: Path | None, as_json: bool) -> None:
-    """What was uploaded, by the receipts in the log.
+    """What was uploaded, by the receipts in the log, and what waits for it in the outbox.
 
     Example: amo-agent parcel list --json
     """
-    where = Path(load_config(config).state) if state is None else state
-    with _model(where) as (_, model):
+    where = _state(config, state)
+    with receipts(where) as (_, model):
         rows = list(model.db.query("SELECT * FROM parcel ORDER BY seq"))
+    rows += _in_outbox(where / "outbox")
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(msgspec.json.encode(rows))
         return
     for row in rows:
         events = f"events {row['first_seq']} to {row['last_seq']}"
@@ -71,152 +72,111 @@ def show_all(config: Path, *, state: Path | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("parcel")
-@WHERE
-@STATE_OPTION
+@_meant
 @AS_JSON
-@PASSPHRASE
-def verify(parcel: str, *, config: Path, state: Path | None, as_json: bool) -> None:
-    """Fetch PARCEL and hold it against its receipt: digest, custody, manifest; exit 1 where not so.
+def show(*, as_json: bool, **which: Any) -> None:
+    """What is in PARCEL, by its manifest.
+
+    Example: amo-agent parcel show 00000001AB…
+    """
+    manifest = _manifest(_found(**which).opened())
+    if as_json:
+        click.echo(json_line(manifest))
+        return
+    chunks = manifest.pop("chunks")
+    click.echo(figures({name: one_line(value) for name, value in manifest.items()}))
+    for one in chunks:
+        name = one_line(f"{one['metric']} {one['origin']}".strip())
+        click.echo(f"{one['records']:>9,}  {iso(one['start'])} to {iso(one['end'])}  {name}")
+
+
+@command.command()
+@_meant
+@AS_JSON
+def verify(*, as_json: bool, **which: Any) -> None:
+    """Hold PARCEL against its receipt: digest, custody, manifest, columns; exit 1 where not so.
 
     Example: amo-agent parcel verify 00000001AB…
     """
+    told: dict[str, Any] = {"parcel": which["parcel"], "intact": True}
     try:
-        found = _ours(load_config(config), config, state, parcel)
-        told: dict[str, Any] = {
-            "parcel": found.receipt.parcel_id,
-            "intact": found.parcel.root == found.receipt.root,
-            "records": sum(chunk.header.records for chunk in found.parcel.chunks),
-            "metrics": sorted({chunk.header.metric for chunk in found.parcel.chunks}),
-        }
-    except (SealError, MalformedInputError, RefusedError) as error:
-        told = {"parcel": parcel, "intact": False, "reason": str(error)}
-    shown = told | {"metrics": ", ".join(told.get("metrics", []))}
-    click.echo(json.dumps(told) if as_json else figures(shown))
+        chunks = _found(**which).opened().chunks
+        told["records"] = sum(1 for chunk in chunks for _ in chunk.records())
+        told["metrics"] = sorted({chunk.header.metric for chunk in chunks})
+    except (SealError, MalformedInputError, RefusedError, StoreError) as error:
+        told |= {"intact": False, "reason": one_line(error)}
+    shown = told | {"metrics": ", ".join(map(one_line, told.get("metrics", [])))}
+    click.echo(json_line(told) if as_json else figures(shown))
     sys.exit(0 if told["intact"] else EXIT_NOT_SO)
 
 
 @command.command(name="open")
-@click.argument("parcel")
-@WHERE
-@STATE_OPTION
-@PASSPHRASE
-@click.option("--key", "uri", help="A buyer's account key, as file:FILE; then --rpc and --storage.")
-@click.option("--rpc", help="Address of a node.")
-@click.option("--storage", help="Address of the storage service.")
-@click.option("--level", type=click.IntRange(1, 4), default=3, show_default=True)
-@click.option("--legacy", is_flag=True, help="Take custody that hides nothing, too.")
-def show_records(
-    parcel: str,
+@_meant
+def show_records(**which: Any) -> None:
+    """Print every record of PARCEL, one JSON object a line.
+
+    Example: amo-agent parcel open 00000001AB… --key file:me.key --rpc URL --storage URL
+    """
+    for line in _records(_found(**which).opened()):
+        click.echo(json_line(line))
+
+
+def _found(
     *,
+    parcel: str,
     config: Path,
     state: Path | None,
     uri: str | None,
     rpc: str | None,
     storage: str | None,
-    level: int,
     legacy: bool,
-) -> None:
-    """Print every record of PARCEL, one JSON object a line.
-
-    Example: amo-agent parcel open 00000001AB… --key file:me.key --rpc URL --storage URL
-    """
-    if uri is None:
-        opened = _ours(load_config(config), config, state, parcel).parcel
-    elif rpc is None or storage is None:
-        raise UsageError("--key is a buyer's; --rpc and --storage go with it")
-    else:
-        opened = _bought(_buyers(uri), parcel, rpc, storage, Level(level), legacy=legacy)
-    for line in _records(opened):
-        click.echo(line)
+) -> Found:
+    if uri is not None:
+        if rpc is None or storage is None:
+            raise UsageError("--key is a buyer's; --rpc and --storage go with it")
+        return bought(parcel, uri, rpc, storage, legacy=legacy)
+    where = _state(config, state)
+    if parcel.endswith(_ENDING):
+        return waiting(where / "outbox" / Path(parcel).name, where)
+    return own(parcel, config, where)
 
 
-class _Found(NamedTuple):
-    receipt: ParcelRegistered
-    parcel: Parcel
+def _state(config: Path, state: Path | None) -> Path:
+    return Path(load_config(config).state) if state is None else state
 
 
-def _ours(config: Config, path: Path, state: Path | None, parcel: str) -> _Found:
-    """Raises UsageError for a parcel of which there is no receipt, SealError, RemoteError."""
-    where = Path(config.state) if state is None else state
-    receipt = _receipt(where, parcel.upper())
-    if config.upload is None:
-        raise ConfigError(f"{path}: upload: is missing, which names node and storage")
-    keys = load_keys(where / "keys", of_keys(where / "keys"), device=device_key(config.keys))
-    client = StorageClient(config.upload.storage, trust=tls_trust(config.upload))
-
-    async def fetch() -> bytes:
-        async with client:
-            return await client.stored(receipt.parcel_id, keys.account)
-
-    try:
-        body = asyncio.run(fetch())
-    except RefusedError as error:
-        if error.code in GONE:
-            raise RefusedError(f"{receipt.parcel_id}: is not stored any more") from error
-        raise
-    if hashlib.sha256(body).digest() != receipt.digest:
-        raise SealError(f"{receipt.parcel_id}: another body is stored than was sent")
-    level = Level(receipt.parcel_level)
-    key = unwrap(receipt.custody, keys.owner, parcel_id=receipt.parcel_id, level=level)
-    return _Found(receipt, open_parcel(decrypt(body, key)))
+def _in_outbox(outbox: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(outbox.glob(f"*{_ENDING}")):
+        entry = load(path)
+        yield {
+            "parcel_id": path.name,
+            "level": int(entry.level),
+            "first_seq": entry.first,
+            "last_seq": entry.last,
+            "size_bytes": len(entry.body),
+        }
 
 
-def _receipt(state: Path, parcel: str) -> ParcelRegistered:
-    with _model(state) as (log, model):
-        for row in model.db.query(_SEQ, [parcel]):
-            recorded = next(log.read(row["seq"] - 1, row["seq"]))
-            event = decode(recorded.kind, recorded.payload)
-            assert isinstance(event, ParcelRegistered)
-            return event
-    raise UsageError(f"{state}: no parcel {parcel[:80]!r} was uploaded")
+def _manifest(parcel: Parcel) -> dict[str, Any]:
+    """As plain values; bytes are hexadecimal digits."""
+    told: dict[str, Any] = msgspec.to_builtins(parcel.manifest, builtin_types=(bytes,))
+    chunks = [one | {"id": one["id"].hex()} for one in told["chunks"]]
+    previous = told["previous"] and told["previous"].hex()
+    device, root = told["device"].hex(), parcel.root.hex()
+    return told | {"root": root, "device": device, "previous": previous, "chunks": chunks}
 
 
-@contextmanager
-def _model(state: Path) -> Iterator[tuple[LogReader, ReadModel]]:
-    """The log and its read model, in memory; also while the agent runs."""
-    if not (state / EVENTS).exists():
-        raise UsageError(f"{state}: there is no log")
-    with LogReader.open(state / EVENTS) as log, ReadModel.copied(state / READMODEL) as model:
-        model.catch_up(log)
-        yield log, model
-
-
-def _buyers(uri: str) -> FileKey:
-    try:
-        key = key_at(uri, "account")
-    except ConfigError as error:  # here the URI is not from a configuration
-        raise UsageError(str(error)) from error
-    if not isinstance(key, FileKey):
-        raise UsageError(f"key {uri.partition(':')[0]!r}: a buyer's key is a file here")
-    return key
-
-
-def _bought(
-    key: FileKey, parcel: str, rpc: str, storage: str, level: Level, *, legacy: bool
-) -> Parcel:
-    async def fetch() -> tuple[bytes, bytes]:
-        async with RpcClient([rpc], clock=SystemClock()) as node, StorageClient(storage) as store:
-            return await Buyer(node, store, key).fetch(parcel)
-
-    body, custody = asyncio.run(fetch())
-    data_key = unwrap(custody, key, parcel_id=parcel.upper(), level=level, legacy=legacy)
-    return open_parcel(decrypt(body, data_key))
-
-
-def _records(parcel: Parcel) -> Iterator[str]:
+def _records(parcel: Parcel) -> Iterator[dict[str, Any]]:
     for chunk in parcel.chunks:
         name, origin = chunk.header.metric, chunk.header.origin
         for seq, t_ns, value in chunk.records():
             told = _event(name, value) if isinstance(value, bytes) else value
-            line = {"seq": seq, "t_ns": t_ns, "metric": name, "origin": origin, "value": told}
-            yield msgspec.json.encode(line).decode()
+            yield {"seq": seq, "t_ns": t_ns, "metric": name, "origin": origin, "value": told}
 
 
 def _event(kind: str, payload: bytes) -> object:
-    """Its fields in order; hex where this version does not know the kind."""
+    """Its fields by name; hex where this version does not know the kind."""
     try:
-        event = decode(kind, payload)
+        return fields(decode(kind, payload))
     except MalformedInputError:
         return payload.hex()
-    return msgspec.to_builtins(event)

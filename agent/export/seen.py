@@ -93,6 +93,11 @@ def content(what: Seen) -> dict[str, Any]:
     if event is None:
         closed = {what.closed: True} if what.closed else {}
         return {**closed, "unknown": what.unknown} if what.unknown else closed
+    return fields(event)
+
+
+def fields(event: Event) -> dict[str, Any]:
+    """Those of an event as plain values; bytes are hexadecimal digits."""
     names = event.__struct_fields__
     values = msgspec.to_builtins(event, builtin_types=(bytes,))
     return {name: _hexadecimal(value) for name, value in zip(names, values, strict=True)}
