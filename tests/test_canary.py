@@ -12,8 +12,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,12 +126,9 @@ class Day:
             keys.write(typed)
         return running
 
-    def watch(
-        self, running: "subprocess.Popen[bytes]", disturb: Callable[[], object] = lambda: None
-    ) -> None:
-        """Look, and disturb it, for as long as it runs; it has to end well."""
+    def watch(self, running: "subprocess.Popen[bytes]") -> None:
+        """Look for as long as it runs; it has to end well."""
         while running.poll() is None:
-            disturb()
             if (self.state / "events.db").exists():
                 self.found += self.look()
                 self.looks += 1
@@ -170,8 +168,21 @@ def serve(day: Day) -> None:
         "[vehicle]\nwidth_m = 1.9\nlength_m = 4.5\n"
     )
     running = day.run("run", "--config", config)
+    over = threading.Event()
+    speaking = threading.Thread(target=speak, args=(port, over))
+    speaking.start()
+    try:
+        day.watch(running)
+    finally:
+        over.set()
+        speaking.join()
+
+
+def speak(port: int, over: threading.Event) -> None:
+    """Somebody on the radio, however long a look at the disk takes."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as radio:
-        day.watch(running, lambda: radio.sendto(f"{NAME} {VIN}".encode(), ("127.0.0.1", port)))
+        while not over.wait(0.1):
+            radio.sendto(f"{NAME} {VIN}".encode(), ("127.0.0.1", port))
 
 
 def tell(day: Day) -> None:
